@@ -1,0 +1,106 @@
+//! CloneSet: interchangeable Pods of one template, each with its own claims (page `cloneset.md`).
+//!
+//! A pass is `observe` (caches to snapshot), `plan` (pure), `act` (`reconcile`, over the write engine). Scaling and
+//! updating never happen in the same pass, and no pass starts while the caches are behind our own writes (CS-92).
+
+pub mod claims;
+pub mod create;
+pub mod history;
+pub mod numbers;
+pub mod observe;
+pub mod order;
+pub mod pick;
+pub mod plan;
+pub mod reconcile;
+pub mod revisions;
+pub mod scale;
+pub mod scatter;
+pub mod snapshot;
+pub mod status;
+pub mod update;
+pub mod wake;
+pub mod writes;
+
+#[cfg(test)]
+mod tests;
+
+use rules::inplace::EnvFromMetadata;
+use runtime::{
+    controller::{self, Identity},
+    expectations::Expectations,
+    gates::{Gate, Gates},
+    queue::Queue,
+    shutdown::Shutdown,
+};
+
+use self::{
+    numbers::{PreparingDelete, Rollback},
+    observe::Stores,
+    reconcile::Reconciler,
+    snapshot::{ClaimChange, PreparingUpdate, RevisionLabel, Settings},
+};
+use crate::setup::{KindFlags, Registration, Run, Setup};
+
+/// The controller of this kind.
+pub const REGISTRATION: Registration =
+    Registration { identity: Identity { name: "cloneset-controller", kind: "CloneSet" }, register };
+
+fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
+    let queue = Queue::new(REGISTRATION.identity.name, setup.rate_limit);
+    let expectations = Expectations::new(setup.expectation_timeout);
+    wake::register(&mut setup.caches, &queue, &expectations);
+    let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
+    let reconciler = Reconciler::new(
+        Stores {
+            clonesets: setup.caches.clonesets.store(),
+            pods: setup.caches.pods.store(),
+            claims: setup.caches.claims.store(),
+            revisions: setup.caches.revisions.store(),
+            nodes: setup.caches.nodes.store(),
+        },
+        setup.client.clone(),
+        (setup.engine)(&recorder),
+        recorder,
+        expectations,
+        settings(&setup.gates, setup.flags),
+    );
+    let workers = setup.flags.cloneset_workers;
+    Box::pin(controller::run(
+        REGISTRATION.identity,
+        workers,
+        queue,
+        move |key| {
+            let reconciler = reconciler.clone();
+            async move { reconciler.reconcile(&key).await }
+        },
+        shutdown,
+    ))
+}
+
+fn settings(gates: &Gates, flags: KindFlags) -> Settings {
+    let on = |gate| gates.is_on(gate);
+    Settings {
+        revision_label: if on(Gate::CloneSetShortHash) { RevisionLabel::Hash } else { RevisionLabel::Name },
+        rollback: if on(Gate::CloneSetPartitionRollback) { Rollback::On } else { Rollback::Off },
+        preparing_update: if on(Gate::PreparingUpdateAsUpdate) {
+            PreparingUpdate::AsUpdated
+        } else {
+            PreparingUpdate::ByRevision
+        },
+        preparing_delete: if flags.cloneset_excludes_preparing_delete {
+            PreparingDelete::Excluded
+        } else {
+            PreparingDelete::Counts
+        },
+        env_from_metadata: if on(Gate::InPlaceUpdateEnvFromMetadata) {
+            EnvFromMetadata::Obstacle
+        } else {
+            EnvFromMetadata::Plain
+        },
+        claim_change: if on(Gate::RecreatePodWhenChangeVCTInCloneSetGate) {
+            ClaimChange::Recreates
+        } else {
+            ClaimChange::Ignored
+        },
+    }
+}

@@ -1,0 +1,300 @@
+//! One pass over one CloneSet: observe, plan, act (CS-10..21). The thin shell around the planner: it waits, reads, hands
+//! the plan to the write engine, and says what was held back.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use api::{
+    cloneset::v1beta1::CloneSet,
+    k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
+};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use prometheus_client::metrics::{counter::Counter, family::Family};
+use rules::{
+    revision,
+    selector::Selector,
+    write::{CLONE_SET, Pace, Patch, PatchFormat, Step, Subresource, Verb, Write},
+};
+use runtime::{
+    act::{Engine, Outcome, Owner},
+    clock,
+    controller::Requeue,
+    events::{Recorder, Reference},
+    expectations::{Expectations, Expected, VersionWait, Wait},
+    informer::ObjectKey,
+    metrics,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    claims,
+    observe::{self, Stores},
+    plan::{self, Held, Plan},
+    revisions::{self, Settled},
+    snapshot::{Revisions, Settings, Snapshot},
+    writes,
+};
+
+type LeakLabels = Vec<(&'static str, String)>;
+
+/// Reconciles CloneSets; clones share everything.
+#[derive(Clone)]
+pub struct Reconciler {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    stores: Stores,
+    client: Client,
+    engine: Engine,
+    recorder: Recorder,
+    expectations: Expectations,
+    settings: Settings,
+    /// What was last logged as held back, so that it is said once per change of reason.
+    held: Mutex<HashMap<ObjectKey, Vec<Held>>>,
+    leaked: Family<LeakLabels, Counter>,
+}
+
+impl Reconciler {
+    /// A reconciler over these caches.
+    pub fn new(
+        stores: Stores,
+        client: Client,
+        engine: Engine,
+        recorder: Recorder,
+        expectations: Expectations,
+        settings: Settings,
+    ) -> Self {
+        let leaked = metrics::counters(
+            "cloneset_scale_expectation_leakage",
+            "Expected creations or deletions of a CloneSet that no watch event has shown in time",
+        );
+        let inner = Inner { stores, client, engine, recorder, expectations, settings, held: Mutex::default(), leaked };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// One pass.
+    ///
+    /// # Errors
+    /// Something could not be read or written; the key comes again with back-off.
+    pub async fn reconcile(&self, key: &ObjectKey) -> anyhow::Result<Requeue> {
+        let this = &*self.inner;
+        let Some(cloneset) = this.stores.clonesets.get(key) else {
+            this.expectations.scale.forget(key);
+            this.held.lock().remove(key);
+            return Ok(Requeue::Done);
+        };
+        if let Some(wait) = this.expectations.scale.waiting(key, clock::instant()) {
+            return this.await_caches(key, wait).await;
+        }
+        let selector = match Selector::compile(&cloneset.spec.selector) {
+            Ok(selector) => selector,
+            Err(error) => {
+                warn!(%error, "skip CloneSet with an invalid selector");
+                return Ok(Requeue::Done);
+            }
+        };
+        let owner = Owner { reference: reference(&cloneset) };
+        let owned = this.stores.owned_pods(&cloneset, &selector);
+        if let Some((object, wait)) =
+            observe::behind(&this.expectations.versions, &cloneset, &owned.pods, clock::instant())
+        {
+            return this.await_version(key, &object, wait).await;
+        }
+        if let Some(step) = owned.references {
+            this.act(&owner, &[step]).await.into_result().context("put owner references right")?;
+        }
+        let history = this.stores.revisions_of(&cloneset, &selector);
+        let collisions = cloneset.status.as_ref().map_or(0, |status| status.collision_count);
+        let Some(revisions) = this.settle(&owner, &cloneset, history, collisions).await? else {
+            return Ok(Requeue::Done);
+        };
+        let mut world = Snapshot {
+            claims: this.stores.owned_claims(&cloneset),
+            nodes: this.stores.node_labels(&cloneset, &owned.pods),
+            pods: owned.pods,
+            inactive: owned.inactive,
+            revisions,
+            settings: this.settings,
+            seed: fastrand::u64(..),
+            cloneset,
+        };
+        if let Some(step) = plan::claims_first(&world) {
+            this.act(&owner, &[step]).await.into_result().context("clean up claims")?;
+        }
+        world.claims = claims::kept(&world);
+        let plan = plan::plan(&world, clock::now());
+        this.carry_out(key, &owner, &world, plan).await
+    }
+}
+
+impl Inner {
+    async fn act(&self, owner: &Owner, steps: &[Step]) -> Outcome {
+        self.engine.run(owner, steps, &self.expectations).await
+    }
+
+    async fn carry_out(&self, key: &ObjectKey, owner: &Owner, world: &Snapshot, plan: Plan) -> anyhow::Result<Requeue> {
+        let Plan { scale, update, upkeep, status, events, held, failure, requeue } = plan;
+        self.say_held(key, held);
+        for event in events {
+            self.recorder.record(&owner.reference, event.severity, event.reason, &event.message);
+        }
+        let scaled = match scale {
+            Some(step) => self.act(owner, &[step]).await,
+            None => Outcome::default(),
+        };
+        let updates = scaled.written == 0;
+        let scaled = scaled.into_result();
+        let updated = match update {
+            Some(step) if updates => self.act(owner, &[step]).await.into_result(),
+            _ => Ok(0),
+        };
+        let updated = match (updated, failure.filter(|_| updates)) {
+            (Ok(_), Some(failure)) => Err(anyhow::Error::msg(failure)),
+            (updated, _) => updated,
+        };
+        let text = |result: &anyhow::Result<usize>| result.as_ref().err().map(|error| format!("{error:#}"));
+        let (scale_error, update_error) = (text(&scaled), text(&updated));
+        let must_write = status.must_write;
+        if must_write {
+            let status = status.with_failures(scale_error.as_deref(), update_error.as_deref(), clock::now());
+            let step = status_step(&world.cloneset, status.patch()?);
+            self.act(owner, &[step]).await.into_result().context("write status")?;
+        }
+        for step in upkeep {
+            if let Err(error) = self.act(owner, &[step]).await.into_result() {
+                warn!(error = format!("{error:#}"), "upkeep failed, it is tried again in a later pass");
+            }
+        }
+        scaled?;
+        updated?;
+        Ok(requeue.map_or(Requeue::Done, Requeue::After))
+    }
+
+    /// The revisions to plan with; `None` once one was written: its event brings the CloneSet back.
+    async fn settle(
+        &self,
+        owner: &Owner,
+        cloneset: &CloneSet,
+        history: Vec<Arc<ControllerRevision>>,
+        mut collisions: i32,
+    ) -> anyhow::Result<Option<Revisions>> {
+        /// More collisions than names can have by chance; beyond them something else is wrong.
+        const TRIES: i32 = 16;
+        for _ in 0..TRIES {
+            let Settled { revisions, write } = revisions::settle(cloneset, history.clone(), collisions);
+            let Some(write) = write else { return Ok(Some(revisions)) };
+            if cloneset.metadata.deletion_timestamp.is_some() {
+                return Ok(Some(revisions));
+            }
+            let name = write.name.clone();
+            let outcome = self.act(owner, &[single(write)]).await;
+            if !outcome.failed.iter().any(|failed| failed.error.is_already_exists()) {
+                outcome.into_result().context("settle revision")?;
+                return Ok(None);
+            }
+            let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &owner.reference.namespace);
+            let taken = api.get(&name).await.context("read the revision that has the name")?;
+            if revision::holds(&taken, &cloneset.spec.template) {
+                return Ok(Some(revisions));
+            }
+            collisions += 1;
+            info!(revision = name, collisions, "the name of the new revision is taken, choose another");
+        }
+        anyhow::bail!("no free name for a revision after {TRIES} tries")
+    }
+
+    /// The cache has yet to show our own creations or deletions (CS-11, ruling 19).
+    async fn await_caches(&self, key: &ObjectKey, wait: Wait) -> anyhow::Result<Requeue> {
+        match wait {
+            Wait::Unmet { remaining, action, names, .. } => {
+                debug!(?action, ?names, "wait for the cache to show our own writes");
+                Ok(Requeue::After(remaining))
+            }
+            Wait::Overdue { objects, .. } => {
+                self.count_leak(key);
+                for expected in objects {
+                    let there = self.is_there(key, &expected).await?;
+                    warn!(action = ?expected.action, resource = expected.resource, name = expected.name, there,
+                        "no watch event has shown our own write in time, go on");
+                }
+                Ok(Requeue::After(Duration::from_millis(1)))
+            }
+        }
+    }
+
+    async fn is_there(&self, key: &ObjectKey, expected: &Expected) -> anyhow::Result<bool> {
+        let namespace = key.namespace.as_str();
+        let found = match expected.resource {
+            "pods" => {
+                Api::<Pod>::namespaced(self.client.clone(), namespace).get_metadata_opt(&expected.name).await?.is_some()
+            }
+            "persistentvolumeclaims" => {
+                let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace);
+                claims.get_metadata_opt(&expected.name).await?.is_some()
+            }
+            _ => {
+                let revisions = Api::<ControllerRevision>::namespaced(self.client.clone(), namespace);
+                revisions.get_metadata_opt(&expected.name).await?.is_some()
+            }
+        };
+        Ok(found)
+    }
+
+    /// The cache shows an object older than our own last write (CS-15, ruling 19).
+    async fn await_version(&self, owner: &ObjectKey, object: &ObjectKey, wait: VersionWait) -> anyhow::Result<Requeue> {
+        match wait {
+            VersionWait::Unmet { remaining, expected, .. } => {
+                debug!(written = %object, expected, "wait for the cache to show our own write");
+                Ok(Requeue::After(remaining))
+            }
+            VersionWait::Overdue { expected, .. } => {
+                self.count_leak(owner);
+                let namespace = object.namespace.as_str();
+                let live = if object == owner {
+                    let api = Api::<CloneSet>::namespaced(self.client.clone(), namespace);
+                    api.get_metadata_opt(&object.name).await?.map(|live| live.metadata)
+                } else {
+                    let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+                    api.get_metadata_opt(&object.name).await?.map(|live| live.metadata)
+                };
+                let live = live.and_then(|live| live.resource_version);
+                warn!(written = %object, expected, live, "no watch event has shown our own write in time, go on");
+                Ok(Requeue::After(Duration::from_millis(1)))
+            }
+        }
+    }
+
+    fn count_leak(&self, owner: &ObjectKey) {
+        self.leaked.get_or_create(&vec![("namespace", owner.namespace.clone()), ("name", owner.name.clone())]).inc();
+    }
+
+    /// Says what is held back, once per change of reason.
+    fn say_held(&self, key: &ObjectKey, held: Vec<Held>) {
+        let before = self.held.lock().insert(key.clone(), held.clone()).unwrap_or_default();
+        for Held { action, pods, by, limit, unavailable } in held {
+            let same = before.iter().any(|was| was.action == action && was.by == by && was.limit == limit);
+            if !same {
+                info!(pods, by, limit, unavailable, "hold {action}");
+            }
+        }
+    }
+}
+
+fn reference(cloneset: &CloneSet) -> Reference {
+    Reference::of(cloneset)
+}
+
+fn single(write: Write) -> Step {
+    Step { groups: vec![vec![write]], pace: Pace::Concurrent }
+}
+
+fn status_step(cloneset: &CloneSet, body: serde_json::Value) -> Step {
+    let verb = Verb::Patch {
+        uid: cloneset.metadata.uid.clone(),
+        resource_version: None,
+        patches: vec![Patch { subresource: Subresource::Status, format: PatchFormat::Merge, body }],
+    };
+    single(writes::write(CLONE_SET, &cloneset.metadata, "write status", verb))
+}

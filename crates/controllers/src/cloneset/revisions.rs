@@ -1,0 +1,103 @@
+//! Which revisions a CloneSet is between, and the write that a new template needs (CS-14, RV-5, RV-6, RV-9).
+
+use std::sync::Arc;
+
+use api::{cloneset::v1beta1::CloneSet, k8s::ControllerRevision, keys};
+use rules::{
+    hash,
+    revision::{self, Choice, NewRevision},
+    write::{CONTROLLER_REVISION, Patch, PatchFormat, Subresource, Verb, Write},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    snapshot::{Revision, Revisions, owner_reference},
+    writes,
+};
+
+/// What the newest template asks for.
+#[derive(Debug, PartialEq)]
+pub struct Settled {
+    /// The revisions to plan with.
+    pub revisions: Revisions,
+    /// A revision to create or to give a new number, before anything else is done.
+    pub write: Option<Write>,
+}
+
+/// Chooses the update revision among the stored ones, in order, or makes one; `collisions` is the present count.
+#[must_use]
+pub fn settle(cloneset: &CloneSet, history: Vec<Arc<ControllerRevision>>, collisions: i32) -> Settled {
+    let template = &cloneset.spec.template;
+    let stored_name = |at: usize| history.get(at).and_then(|stored| stored.metadata.name.clone()).unwrap_or_default();
+    let (name, write) = match revision::choose(&history, template) {
+        Choice::Last(at) => (stored_name(at), None),
+        Choice::Renumber { at, number } => {
+            (stored_name(at), history.get(at).map(|stored| renumber(cloneset, stored, number)))
+        }
+        Choice::Create { number } => {
+            let body = object(cloneset, number, collisions);
+            let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            (name.clone(), Some(create(cloneset, name, body)))
+        }
+    };
+    let update = Revision { name, template: template.clone() };
+    let current = current(cloneset, &history).unwrap_or_else(|| update.clone());
+    let current = if current.name == update.name { update.clone() } else { current };
+    Settled { revisions: Revisions { current, update, history, collisions }, write }
+}
+
+/// The listed revision that the status names (RV-9).
+fn current(cloneset: &CloneSet, history: &[Arc<ControllerRevision>]) -> Option<Revision> {
+    let name = &cloneset.status.as_ref()?.current_revision;
+    let stored = history.iter().find(|stored| stored.metadata.name.as_ref() == Some(name))?;
+    Some(Revision { name: name.clone(), template: revision::template_of(stored)? })
+}
+
+fn claim_hash(cloneset: &CloneSet) -> String {
+    let templates = &cloneset.spec.volume_claim_templates;
+    if templates.is_empty() { String::new() } else { hash::claim_templates(templates) }
+}
+
+fn object(cloneset: &CloneSet, number: i64, collisions: i32) -> Value {
+    let mut annotations: Map<String, Value> =
+        cloneset.metadata.annotations.iter().flatten().map(|(key, value)| (key.clone(), json!(value))).collect();
+    annotations.insert(keys::CLAIM_HASH_ANNOTATION.to_owned(), json!(claim_hash(cloneset)));
+    revision::object(&NewRevision {
+        owner_name: cloneset.metadata.name.as_deref().unwrap_or_default(),
+        namespace: cloneset.metadata.namespace.as_deref().unwrap_or_default(),
+        owner: owner_reference(cloneset),
+        template: &cloneset.spec.template,
+        annotations,
+        number,
+        collisions,
+    })
+}
+
+fn create(cloneset: &CloneSet, name: String, body: Value) -> Write {
+    Write {
+        resource: CONTROLLER_REVISION,
+        namespace: cloneset.metadata.namespace.clone(),
+        revision: Some(name.clone()),
+        name,
+        verb: Verb::Create { body },
+        reason: "create revision",
+        on_success: None,
+        on_failure: None,
+    }
+}
+
+/// An older equal revision becomes the newest one, with the present claim hash (RV-5, RV-6, CS-131).
+fn renumber(cloneset: &CloneSet, stored: &ControllerRevision, number: i64) -> Write {
+    let present = claim_hash(cloneset);
+    let known = stored.metadata.annotations.as_ref().and_then(|all| all.get(keys::CLAIM_HASH_ANNOTATION));
+    let mut body = json!({"revision": number});
+    if known != Some(&present) {
+        body["metadata"] = json!({"annotations": {keys::CLAIM_HASH_ANNOTATION: present}});
+    }
+    let verb = Verb::Patch {
+        uid: stored.metadata.uid.clone(),
+        resource_version: stored.metadata.resource_version.clone(),
+        patches: vec![Patch { subresource: Subresource::None, format: PatchFormat::Merge, body }],
+    };
+    writes::write(CONTROLLER_REVISION, &stored.metadata, "renumber revision", verb)
+}

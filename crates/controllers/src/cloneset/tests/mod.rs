@@ -1,0 +1,12 @@
+//! Tables of the CloneSet page, in its order, and the properties that hold for any numbers.
+
+pub(crate) mod fixtures;
+mod lossless;
+mod numbers;
+mod order;
+mod pick;
+mod plan;
+mod properties;
+mod scatter;
+mod status;
+pub(crate) mod world;

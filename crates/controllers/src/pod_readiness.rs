@@ -1,0 +1,129 @@
+//! Gives Pods with the readiness gate `KruisePodReady` their condition (PR-5, PL-81).
+//!
+//! The Pod webhook adds the gate; without this controller such Pods would never be ready. It only ever adds the
+//! condition where it is missing; who wants a Pod not ready later is `rules::readiness`.
+
+use api::{k8s::Pod, keys};
+use jiff::Timestamp;
+use rules::{
+    pod, readiness,
+    write::{POD, Pace, Patch, PatchFormat, Step, Subresource, Verb, Write},
+};
+use runtime::{
+    act::Owner,
+    clock,
+    controller::{self, Identity, Requeue},
+    events::Reference,
+    expectations::Expectations,
+    informer::{Change, ObjectKey},
+    queue::{Queue, RateLimit},
+    shutdown::Shutdown,
+};
+use serde_json::json;
+
+use crate::setup::{Registration, Run, Setup};
+
+/// The controller of the condition.
+pub const REGISTRATION: Registration =
+    Registration { identity: Identity { name: "pod-readiness-controller", kind: "Pod" }, register };
+
+/// Workers; there is no flag (platform section 6).
+const WORKERS: usize = 3;
+
+fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
+    let queue = Queue::new(REGISTRATION.identity.name, RateLimit::default());
+    let pods = setup.caches.pods.store();
+    let engine = (setup.engine)(&setup.recorder.with_component(REGISTRATION.identity.name));
+    let expectations = Expectations::new(setup.expectation_timeout);
+    setup.caches.pods.on_change({
+        let (queue, expectations) = (queue.clone(), expectations.clone());
+        move |change| match change {
+            Change::Added { new, .. } | Change::Updated { new, .. } => {
+                if lacks_condition(new) {
+                    queue.add(ObjectKey::of(new.as_ref()));
+                }
+            }
+            Change::Deleted { last } => {
+                if let Some(uid) = &last.metadata.uid {
+                    expectations.versions.forget(uid);
+                }
+            }
+        }
+    });
+    let reconcile = move |key: ObjectKey| {
+        let (pods, engine, expectations) = (pods.clone(), engine.clone(), expectations.clone());
+        async move {
+            let Some(pod) = pods.get(&key) else { return Ok(Requeue::Done) };
+            let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+            let seen = pod.metadata.resource_version.as_deref().unwrap_or_default();
+            let ours_is_newer = expectations.versions.waiting(uid, seen, clock::instant()).is_some();
+            if let Some(step) = plan(&pod, clock::now()).filter(|_| !ours_is_newer) {
+                let owner = Owner { reference: Reference::of(pod.as_ref()) };
+                engine.run(&owner, &[step], &expectations).await.into_result()?;
+            }
+            Ok(Requeue::Done)
+        }
+    };
+    Box::pin(controller::run(REGISTRATION.identity, WORKERS, queue, reconcile, shutdown))
+}
+
+/// Whether a Pod has the gate but not the condition, and lives.
+fn lacks_condition(pod: &Pod) -> bool {
+    pod::has_readiness_gate(pod, keys::POD_READY_CONDITION)
+        && pod::condition(pod, keys::POD_READY_CONDITION).is_none()
+        && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The condition as True where it is missing (PR-5).
+fn plan(pod: &Pod, now: Timestamp) -> Option<Step> {
+    if !lacks_condition(pod) {
+        return None;
+    }
+    let condition = readiness::condition(keys::POD_READY_CONDITION, "True", "", "", now);
+    let patch = Patch {
+        subresource: Subresource::Status,
+        format: PatchFormat::Strategic,
+        body: json!({"status": {"conditions": [condition]}}),
+    };
+    let write = Write {
+        resource: POD,
+        namespace: pod.metadata.namespace.clone(),
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        // A patch without resourceVersion: the kubelet writes this status too, and nothing here depends on it.
+        verb: Verb::Patch { uid: pod.metadata.uid.clone(), resource_version: None, patches: vec![patch] },
+        reason: "add condition KruisePodReady",
+        revision: None,
+        on_success: None,
+        on_failure: None,
+    };
+    Some(Step { groups: vec![vec![write]], pace: Pace::Concurrent })
+}
+
+#[cfg(test)]
+mod tests {
+    use api::k8s::Pod;
+    use rules::write::Verb;
+    use serde_json::{Value, json};
+
+    fn pod(gates: Value, conditions: Value, deleted: Option<&str>) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "p", "namespace": "ns", "uid": "u", "deletionTimestamp": deleted},
+            "spec": {"readinessGates": gates}, "status": {"conditions": conditions}}))
+        .unwrap()
+    }
+
+    #[test] // PR-5
+    fn only_living_pods_with_the_gate_and_without_the_condition_get_it() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let gate = json!([{"conditionType": "KruisePodReady"}]);
+        let there = json!([{"type": "KruisePodReady", "status": "False"}]);
+        let step = super::plan(&pod(gate.clone(), json!([]), None), now).unwrap();
+        let Verb::Patch { patches, resource_version: None, .. } = &step.groups[0][0].verb else { panic!() };
+        assert_eq!(patches[0].body["status"]["conditions"][0]["status"], json!("True"));
+        for (gates, conditions, deleted) in
+            [(json!([]), json!([]), None), (gate.clone(), there, None), (gate, json!([]), Some("2026-01-01T00:00:00Z"))]
+        {
+            assert_eq!(super::plan(&pod(gates, conditions, deleted), now), None);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a controller is given when it registers, and what it gives back: the loop to run once this replica leads.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use kube::Client;
+use runtime::{
+    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, shutdown::Shutdown,
+};
+
+use crate::caches::Caches;
+
+/// What all controllers share.
+pub struct Setup {
+    /// For the few live reads.
+    pub client: Client,
+    /// The caches; handlers are added before they start.
+    pub caches: Caches,
+    /// Feature gates.
+    pub gates: Gates,
+    /// Limits of work queues (PL-22).
+    pub rate_limit: RateLimit,
+    /// `--expectation-timeout`.
+    pub expectation_timeout: Duration,
+    /// Settings of single kinds.
+    pub flags: KindFlags,
+    /// Sends events; a kind takes it under its own component.
+    pub recorder: Recorder,
+    /// Makes a write engine whose events come from a component.
+    pub engine: Box<dyn Fn(&Recorder) -> Engine + Send>,
+}
+
+/// Flags of single kinds.
+#[derive(Clone, Copy, Debug)]
+pub struct KindFlags {
+    /// `--cloneset-workers`.
+    pub cloneset_workers: usize,
+    /// `--cloneset-scaling-exclude-preparing-delete`.
+    pub cloneset_excludes_preparing_delete: bool,
+}
+
+/// The workers of one controller, until the end is asked for.
+pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One controller: who it is and how it joins the process.
+pub struct Registration {
+    /// Name and kind, for metrics, logs and events.
+    pub identity: Identity,
+    /// Adds its handlers to the caches and returns its workers.
+    pub register: fn(&mut Setup, Shutdown) -> Run,
+}

@@ -1,0 +1,176 @@
+//! What the manager runs, in order (platform section 2): client, version, caches, election, controllers.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use api::k8s::EndpointSlice;
+use controllers::{CONTROLLERS, Setup, caches::Caches, setup::KindFlags};
+use futures::future::join_all;
+use kube::{Api, api::ListParams};
+use runtime::{
+    act::{self, Engine},
+    client,
+    events::Recorder,
+    flags::Limits,
+    gates::{Gate, Gates},
+    health::{self, Check},
+    informer::Synced,
+    leader::{self, Leadership},
+    shutdown::Shutdown,
+};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::args::Args;
+
+/// Gates whose feature this build does not have yet: switched on they change nothing, and that is said at the start.
+const WITHOUT_EFFECT: [Gate; 4] = [
+    Gate::PreDownloadImageForInPlaceUpdate,
+    Gate::PreDownloadImageForDaemonSetUpdate,
+    Gate::InPlaceWorkloadVerticalScaling,
+    Gate::PodUnavailableBudgetUpdateGate,
+];
+/// How often the endpoints of the webhook are looked at before the controllers start (platform section 2, step 13).
+const ENDPOINT_POLL: Duration = Duration::from_secs(2);
+
+/// Runs until the end is asked for or leadership is lost.
+///
+/// # Errors
+/// The process cannot start, or must end.
+pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    let gates = args.gates.gates().context("--feature-gates")?;
+    warn_of_gates_without_effect(&gates);
+    let client = client::connect(&args.client, "kruise-manager", Limits::MANAGER).await?;
+    let version = client.apiserver_version().await.context("read the version of the API server")?;
+    info!(version = env!("CARGO_PKG_VERSION"), kubernetes = version.git_version, "start");
+
+    let recorder = Recorder::start(client.clone(), "kruise-manager", None, shutdown.clone());
+    let leadership = if args.leader.enable_leader_election {
+        let config = leader::Config::from_args(&args.leader, &own_namespace())?;
+        leader::run(client.clone(), config, &recorder, shutdown.clone())
+    } else {
+        Leadership::always()
+    };
+    let mut setup = Setup {
+        client: client.clone(),
+        caches: Caches::default(),
+        gates,
+        rate_limit: args.rate_limit.rate_limit(),
+        expectation_timeout: args.controllers.expectation_timeout,
+        flags: KindFlags {
+            cloneset_workers: args.workers.cloneset_workers,
+            cloneset_excludes_preparing_delete: args.controllers.cloneset_scaling_exclude_preparing_delete,
+        },
+        recorder: recorder.clone(),
+        engine: Box::new({
+            let (client, leadership) = (client.clone(), leadership.clone());
+            move |recorder: &Recorder| {
+                Engine::new(client.clone(), leadership.clone(), recorder.clone(), act::Limits::default())
+            }
+        }),
+    };
+    let runs: Vec<_> = CONTROLLERS.iter().map(|kind| (kind.register)(&mut setup, shutdown.clone())).collect();
+    let synced = Arc::new(setup.caches.synced());
+
+    let server = health::Server::new()
+        .health_at(&args.health.health_probe_addr)
+        .metrics_at(&args.metrics.metrics_addr)
+        .live(Check::new("ping", || Ok(())))
+        .ready(Check::new("ping", || Ok(())))
+        .bind()
+        .await?;
+    let mut serving = tokio::spawn(server.serve(shutdown.clone()));
+
+    let mut tasks = JoinSet::new();
+    let caches = setup.caches;
+    let lead = async {
+        if !leadership.acquired().await {
+            return Ok(());
+        }
+        // A replica in waiting keeps no caches: they would cost as much as the leader's and be used by nobody.
+        caches.start(&client, &args.cache.namespace, &shutdown, &mut tasks);
+        wait_for_caches(&synced, args.cache.controller_cache_sync_timeout, &shutdown).await?;
+        wait_for_webhook(&client, &shutdown).await;
+        if !shutdown.is_requested() {
+            info!(controllers = CONTROLLERS.len(), "lead");
+            join_all(runs).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        ended = lead => ended?,
+        () = leadership.lost() => anyhow::bail!("leadership was lost"),
+        ended = &mut serving => {
+            ended.context("the health server panicked")??;
+        }
+    }
+    shutdown.requested().await;
+    leadership.over().await;
+    Ok(())
+}
+
+fn own_namespace() -> String {
+    std::env::var("POD_NAMESPACE")
+        .ok()
+        .filter(|namespace| !namespace.is_empty())
+        .unwrap_or_else(|| "kruise-system".to_owned())
+}
+
+fn service_name() -> String {
+    std::env::var("SERVICE_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "kruise-webhook-service".to_owned())
+}
+
+fn warn_of_gates_without_effect(gates: &Gates) {
+    for gate in WITHOUT_EFFECT.into_iter().filter(|gate| gates.is_on(*gate)) {
+        warn!(gate = gate.name(), "this feature gate is on, but its feature is not in this version yet");
+    }
+}
+
+/// Every cache must show its first list in time; one that does not ends the process (flag
+/// `--controller-cache-sync-timeout`).
+async fn wait_for_caches(synced: &[Synced], limit: Duration, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let all = join_all(synced.iter().map(Synced::wait));
+    tokio::select! {
+        done = tokio::time::timeout(limit, all) => match done {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let late: Vec<&str> = synced.iter().filter(|one| !one.is_synced()).map(Synced::kind).collect();
+                anyhow::bail!("caches not synced within {limit:?}: {}", late.join(", "))
+            }
+        },
+        () = shutdown.requested() => Ok(()),
+    }
+}
+
+/// Controllers start when an EndpointSlice of the webhook's Service has a ready endpoint: before that their first Pods
+/// would be refused or miss what admission adds (PL-E4, ruling 22).
+async fn wait_for_webhook(client: &kube::Client, shutdown: &Shutdown) {
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), &own_namespace());
+    let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", service_name()));
+    let mut said = false;
+    loop {
+        match slices.list(&of_service).await {
+            Ok(list) => {
+                // Manager Pods match the Service's selector too, but have no such port (ruling 16).
+                let serving =
+                    list.items.iter().filter(|slice| slice.ports.as_ref().is_some_and(|ports| !ports.is_empty()));
+                let endpoints = serving.flat_map(|slice| &slice.endpoints);
+                if endpoints.into_iter().any(|endpoint| endpoint.conditions.ready != Some(false)) {
+                    return;
+                }
+            }
+            Err(error) => warn!(%error, "read the endpoints of the webhook"),
+        }
+        if !said {
+            info!(service = service_name(), "wait for the webhook to be ready");
+            said = true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ENDPOINT_POLL) => {}
+            () = shutdown.requested() => return,
+        }
+    }
+}
