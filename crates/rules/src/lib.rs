@@ -7,7 +7,6 @@ pub mod json;
 pub mod lifecycle;
 pub mod ordering;
 pub mod pod;
-pub mod quantity;
 pub mod readiness;
 pub mod revision;
 pub mod selector;

@@ -4,9 +4,10 @@
 //! its own) are facts of the Kubernetes 1.32 API, listed below by member name. Members that API does not know are kept
 //! as they are (ruling 17).
 
+use api::quantity::Quantity;
 use serde_json::{Map, Value, json};
 
-use crate::{json::canonical, quantity::Quantity};
+use crate::json::canonical;
 
 /// Maps with free keys: left out when empty, their keys are never member names.
 const MAPS: [&str; 9] = [

@@ -203,6 +203,12 @@ fn the_most_crowded_node_gives_first() {
 }
 
 #[test] // CS-50, rule 6 without constraints
+fn single_and_unassigned_pods_are_not_crowded() {
+    let pods = layout(&[("a1", "a"), ("a2", "a"), ("b1", "b"), ("u1", ""), ("u2", "")]);
+    assert_eq!(crowding(&pods, &[]), [0.0, 1.0, 0.0, 0.0, 0.0]);
+}
+
+#[test] // CS-50, rule 6 without constraints
 fn a_pod_with_low_cost_goes_before_the_crowded_node_gives() {
     let mut pods = layout(&[("a1", "a"), ("a2", "a")]);
     pods.push(Traits { name: "b1", node: "b", cost: Some("99"), ..KEPT }.pod());

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 /// A quantity: billionths of one, and the notation it was written in.
 #[derive(Clone, Copy, Debug)]
 pub struct Quantity {
@@ -60,10 +62,54 @@ impl Quantity {
         Some(Self { nanos: if negative { -nanos } else { nanos }, notation })
     }
 
+    /// The same amount, rounded up to thousandths: what Kubernetes makes of limits and requests.
+    #[must_use]
+    pub fn rounded_up_to_milli(self) -> Self {
+        const MILLI: i128 = NANO / 1000;
+        let over = self.nanos.rem_euclid(MILLI);
+        Self { nanos: if over == 0 { self.nanos } else { self.nanos - over + MILLI }, ..self }
+    }
+
     /// The amount in billionths; equal quantities have equal amounts whatever their notation.
     #[must_use]
     pub fn nanos(&self) -> i128 {
         self.nanos
+    }
+}
+
+/// Rewrites the amounts of `limits` and `requests` as Kubernetes stores them.
+pub(crate) fn normalise_requirements(requirements: &mut Map<String, Value>) {
+    for list in ["limits", "requests"] {
+        if let Some(resources) = requirements.get_mut(list) {
+            normalise_resources(resources);
+        }
+    }
+}
+
+/// Rewrites the amounts of a resource list as Kubernetes stores them: canonical, thousandths at the finest.
+pub(crate) fn normalise_resources(resources: &mut Value) {
+    for amount in resources.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        rewrite(amount, Quantity::rounded_up_to_milli);
+    }
+}
+
+/// Rewrites a single amount in canonical form.
+pub(crate) fn normalise(amount: &mut Value) {
+    rewrite(amount, |quantity| quantity);
+}
+
+/// The quantity that a JSON value holds: a text, or a bare number.
+pub(crate) fn read(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::String(text) => Quantity::parse(text.trim()),
+        Value::Number(number) => Quantity::parse(&number.to_string()),
+        _ => None,
+    }
+}
+
+fn rewrite(amount: &mut Value, change: impl Fn(Quantity) -> Quantity) {
+    if let Some(quantity) = read(amount) {
+        *amount = Value::String(change(quantity).to_string());
     }
 }
 
@@ -126,6 +172,13 @@ mod tests {
             ("0.0000000001", "1n"),
         ] {
             assert_eq!(Quantity::parse(text).unwrap().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_rounded_up_to_thousandths() {
+        for (text, want) in [("0.5m", "1m"), ("1500u", "2m"), ("100m", "100m"), ("1Gi", "1Gi"), ("0.0001", "1m")] {
+            assert_eq!(Quantity::parse(text).unwrap().rounded_up_to_milli().to_string(), want, "{text}");
         }
     }
 
