@@ -1,0 +1,97 @@
+//! How fields look to people: `pod=web-x4kq2`, quoted only where the value has spaces.
+
+use std::fmt::{self, Debug};
+
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+
+/// Formats fields, those of spans and those of events.
+pub(super) fn fields() -> impl for<'w> FormatFields<'w> + 'static {
+    debug_fn(one).delimited(" ")
+}
+
+fn one(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => writer.write_str(&text),
+        name => write!(writer, "{name}={}", plain(&text)),
+    }
+}
+
+/// Strings come quoted, displayed values do not: both are quoted if they must be, and only then.
+fn plain(text: &str) -> String {
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        Some(inner) if inner.is_empty() || inner.contains([' ', '\\', '=']) => text.to_owned(),
+        Some(inner) => inner.to_owned(),
+        None if text.contains([' ', '\n']) && !text.starts_with(['[', '{', '(']) => format!("{text:?}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use tracing::{info, info_span};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_reads_as_a_sentence_with_plain_values() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .fmt_fields(fields())
+            .with_target(false)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let span = info_span!("reconcile", kind = "CloneSet", object = %"shop/web", reconcile_id = "7f3a");
+            span.in_scope(|| info!(pod = "web-x4kq2", from = "web-6d9c", err = %"no room", "update in place"));
+            span.in_scope(|| info!(pods = 3, by = "maxUnavailable", none = None::<&str>, "hold update"));
+        });
+        let lines = String::from_utf8(memory.0.lock().clone()).unwrap();
+        let span = "INFO reconcile{kind=CloneSet object=shop/web reconcile_id=7f3a}:";
+        assert_eq!(
+            lines,
+            format!(
+                " {span} update in place pod=web-x4kq2 from=web-6d9c err=\"no room\"\n {span} hold update pods=3 by=maxUnavailable\n"
+            )
+        );
+    }
+
+    #[test]
+    fn only_what_would_be_misread_is_quoted() {
+        for (value, want) in [
+            ("\"web\"", "web"),
+            ("\"a b\"", "\"a b\""),
+            ("\"\"", "\"\""),
+            ("3", "3"),
+            ("a b", "\"a b\""),
+            ("[1, 2]", "[1, 2]"),
+        ] {
+            assert_eq!(plain(value), want);
+        }
+    }
+}
