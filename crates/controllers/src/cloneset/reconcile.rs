@@ -10,7 +10,7 @@ use api::{
 };
 use kube::{Api, Client};
 use parking_lot::Mutex;
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::metrics::family::Family;
 use rules::{
     revision,
     selector::Selector,
@@ -53,7 +53,7 @@ struct Inner {
     settings: Settings,
     /// What was last logged as held back, so that it is said once per change of reason.
     held: Mutex<HashMap<ObjectKey, Vec<Held>>>,
-    leaked: Family<LeakLabels, Counter>,
+    leaked: Family<LeakLabels, metrics::BareCounter>,
 }
 
 impl Reconciler {
@@ -66,7 +66,7 @@ impl Reconciler {
         expectations: Expectations,
         settings: Settings,
     ) -> Self {
-        let leaked = metrics::counters(
+        let leaked = metrics::bare_counters(
             "cloneset_scale_expectation_leakage",
             "Expected creations or deletions of a CloneSet that no watch event has shown in time",
         );

@@ -55,3 +55,47 @@ proptest! {
         prop_assert!(is_within(&template["spec"], &pod["spec"]), "{template} {pod}");
     }
 }
+
+/// The bodies of all POSTs that an engine sends while it carries out a plan.
+async fn posted(plan: &crate::cloneset::plan::Plan) -> Vec<Value> {
+    let (sent, mut bodies) = tokio::sync::mpsc::unbounded_channel();
+    let server = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let sent = sent.clone();
+        async move {
+            let is_post = request.method() == http::Method::POST;
+            let bytes = request.into_body().collect_bytes().await.unwrap();
+            if is_post {
+                sent.send(serde_json::from_slice::<Value>(&bytes).unwrap()).unwrap();
+            }
+            let answer = http::Response::builder().status(201).header("content-type", "application/json");
+            Ok::<_, std::convert::Infallible>(answer.body(kube::client::Body::from(bytes.to_vec())).unwrap())
+        }
+    });
+    let client = kube::Client::new(server, "shop");
+    let engine = runtime::act::Engine::new(
+        client,
+        runtime::leader::Leadership::always(),
+        runtime::events::Recorder::silent(),
+        runtime::act::Limits::default(),
+    );
+    let owner = runtime::act::Owner { reference: runtime::events::Reference::default() };
+    let expectations = runtime::expectations::Expectations::new(std::time::Duration::from_secs(300));
+    let steps: Vec<_> = plan.scale.iter().cloned().collect();
+    let outcome = engine.run(&owner, &steps, &expectations).await;
+    assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+    let mut all = Vec::new();
+    while let Ok(body) = bodies.try_recv() {
+        all.push(body);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_member_that_nobody_knows_is_in_the_body_of_our_post() {
+    let unknown = json!({"deep": [{"er": 1}], "text": "<&>"});
+    let set = cloneset(1).merge(json!({"spec": {"template": {"spec": {"fromTheFuture": unknown}}}}));
+    let bodies = posted(&world(set).settled().plan()).await;
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(bodies[0]["kind"], json!("Pod"));
+    assert_eq!(bodies[0]["spec"]["fromTheFuture"], unknown);
+}

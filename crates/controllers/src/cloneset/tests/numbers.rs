@@ -268,6 +268,8 @@ fn specified_pods_are_no_excess_for_others() {
     assert_eq!(targets.scale, Scale::Settled);
     let targets = aim(cloneset(3), pods(5).first(1, PodFixture::specified_delete));
     assert_eq!(targets.scale, down(1, 0));
+    let targets = aim(cloneset(3), old(2).first(1, PodFixture::specified_delete).and(pods(4)));
+    assert_eq!(targets.scale, down(2, 1));
 }
 
 #[test] // CS-36
@@ -314,8 +316,10 @@ fn a_specified_old_pod_is_stood_in_for_by_an_old_one() {
     let targets = aim(cloneset.clone(), new_marked);
     assert_eq!((targets.surge, targets.surge_old, targets.scale), (1, 0, up(1, 0, 1)));
     let both = old(2).first(1, PodFixture::specified_delete).and(pods(2).first(1, PodFixture::specified_delete));
-    let targets = aim(cloneset, both);
+    let targets = aim(cloneset.clone(), both.clone());
     assert_eq!((targets.surge, targets.surge_old), (2, 1));
+    let one_may_go = aim(cloneset.max_unavailable(1), both);
+    assert_eq!((one_may_go.surge, one_may_go.surge_old), (1, 0));
 }
 
 #[test] // CS-34, CS-38, section 4.12
@@ -337,6 +341,8 @@ fn as_many_pods_move_as_are_missing_on_the_other_side() {
         (cloneset(6).partition(2), old(6), forward(4)),
         (cloneset(6), old(6).and(pods(2)), forward(4)), // two of them are surplus, not to be moved
         (cloneset(6), old(4), forward(4)),
+        (cloneset(6), old(1).and(pods(7)), Rollout::Settled), // both sides have too many
+        (cloneset(6).partition(3), old(2).and(pods(2)), Rollout::Settled), // both have too few
         (cloneset(6), pods(6), Rollout::Settled),
         (cloneset(6).partition(6), old(6), Rollout::Settled),
     ] {
