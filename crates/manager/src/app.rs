@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use api::k8s::EndpointSlice;
 use controllers::{CONTROLLERS, Setup, caches::Caches, setup::KindFlags};
 use futures::future::join_all;
-use kube::{Api, api::ListParams};
 use runtime::{
     act::{self, Engine},
     client,
@@ -21,7 +19,7 @@ use runtime::{
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::args::Args;
+use crate::{admission, args::Args};
 
 /// Gates whose feature this build does not have yet: switched on they change nothing, and that is said at the start.
 const WITHOUT_EFFECT: [Gate; 4] = [
@@ -30,8 +28,6 @@ const WITHOUT_EFFECT: [Gate; 4] = [
     Gate::InPlaceWorkloadVerticalScaling,
     Gate::PodUnavailableBudgetUpdateGate,
 ];
-/// How often the endpoints of the webhook are looked at before the controllers start (platform section 2, step 13).
-const ENDPOINT_POLL: Duration = Duration::from_secs(2);
 
 /// Runs until the end is asked for or leadership is lost.
 ///
@@ -40,6 +36,7 @@ const ENDPOINT_POLL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let gates = args.gates.gates().context("--feature-gates")?;
     warn_of_gates_without_effect(&gates);
+    let pod_webhook = gates.is_on(Gate::PodWebhook);
     let client = client::connect(&args.client, "kruise-manager", Limits::MANAGER).await?;
     let version = client.apiserver_version().await.context("read the version of the API server")?;
     info!(version = env!("CARGO_PKG_VERSION"), kubernetes = version.git_version, "start");
@@ -90,7 +87,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         // A replica in waiting keeps no caches: they would cost as much as the leader's and be used by nobody.
         caches.start(&client, &args.cache.namespace, &shutdown, &mut tasks);
         wait_for_caches(&synced, args.cache.controller_cache_sync_timeout, &shutdown).await?;
-        wait_for_webhook(&client, &shutdown).await;
+        admission::wait(&client, &own_namespace(), pod_webhook, &shutdown).await;
         if !shutdown.is_requested() {
             info!(controllers = CONTROLLERS.len(), "lead");
             join_all(runs).await;
@@ -116,13 +113,6 @@ fn own_namespace() -> String {
         .unwrap_or_else(|| "kruise-system".to_owned())
 }
 
-fn service_name() -> String {
-    std::env::var("SERVICE_NAME")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "kruise-webhook-service".to_owned())
-}
-
 fn warn_of_gates_without_effect(gates: &Gates) {
     for gate in WITHOUT_EFFECT.into_iter().filter(|gate| gates.is_on(*gate)) {
         warn!(gate = gate.name(), "this feature gate is on, but its feature is not in this version yet");
@@ -142,35 +132,5 @@ async fn wait_for_caches(synced: &[Synced], limit: Duration, shutdown: &Shutdown
             }
         },
         () = shutdown.requested() => Ok(()),
-    }
-}
-
-/// Controllers start when an EndpointSlice of the webhook's Service has a ready endpoint: before that their first Pods
-/// would be refused or miss what admission adds (PL-E4, ruling 22).
-async fn wait_for_webhook(client: &kube::Client, shutdown: &Shutdown) {
-    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), &own_namespace());
-    let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", service_name()));
-    let mut said = false;
-    loop {
-        match slices.list(&of_service).await {
-            Ok(list) => {
-                // Manager Pods match the Service's selector too, but have no such port (ruling 16).
-                let serving =
-                    list.items.iter().filter(|slice| slice.ports.as_ref().is_some_and(|ports| !ports.is_empty()));
-                let endpoints = serving.flat_map(|slice| &slice.endpoints);
-                if endpoints.into_iter().any(|endpoint| endpoint.conditions.ready != Some(false)) {
-                    return;
-                }
-            }
-            Err(error) => warn!(%error, "read the endpoints of the webhook"),
-        }
-        if !said {
-            info!(service = service_name(), "wait for the webhook to be ready");
-            said = true;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(ENDPOINT_POLL) => {}
-            () = shutdown.requested() => return,
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! `kruise-manager`: every controller behind one leader lease. Flags: `args.rs`. What runs: `app.rs`.
 
+mod admission;
 mod app;
 mod args;
 mod removal;
