@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn hooks(hook: Value) -> Lifecycle {
-        serde_json::from_value(json!({"inPlaceUpdate": hook.clone(), "preDelete": hook})).unwrap()
+        serde_json::from_value(json!({"inPlaceUpdate": &hook, "preDelete": &hook})).unwrap()
     }
 
     fn now() -> jiff::Timestamp {

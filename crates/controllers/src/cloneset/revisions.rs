@@ -90,10 +90,11 @@ fn create(cloneset: &CloneSet, name: String, body: Value) -> Write {
 fn renumber(cloneset: &CloneSet, stored: &ControllerRevision, number: i64) -> Write {
     let present = claim_hash(cloneset);
     let known = stored.metadata.annotations.as_ref().and_then(|all| all.get(keys::CLAIM_HASH_ANNOTATION));
-    let mut body = json!({"revision": number});
-    if known != Some(&present) {
-        body["metadata"] = json!({"annotations": {keys::CLAIM_HASH_ANNOTATION: present}});
-    }
+    let body = if known == Some(&present) {
+        json!({"revision": number})
+    } else {
+        json!({"revision": number, "metadata": {"annotations": {keys::CLAIM_HASH_ANNOTATION: present}}})
+    };
     let verb = Verb::Patch {
         uid: stored.metadata.uid.clone(),
         resource_version: stored.metadata.resource_version.clone(),

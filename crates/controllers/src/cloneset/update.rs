@@ -205,12 +205,12 @@ fn judge_step(world: &Snapshot, target: &Revision, label: &str) -> Result<Change
     let claim_hash = |of: Option<&Arc<api::k8s::ControllerRevision>>| {
         of.and_then(|stored| stored.metadata.annotations.as_ref()?.get(keys::CLAIM_HASH_ANNOTATION).cloned())
     };
-    if world.settings.claim_change == ClaimChange::Recreates && policy(world) != Policy::InPlaceOnly {
-        if let (Some(old), Some(new)) = (claim_hash(Some(own)), claim_hash(named(&target.name))) {
-            if old != new {
-                return Err("its claim templates have changed".to_owned());
-            }
-        }
+    let claims_count = world.settings.claim_change == ClaimChange::Recreates && policy(world) != Policy::InPlaceOnly;
+    if claims_count
+        && let (Some(old), Some(new)) = (claim_hash(Some(own)), claim_hash(named(&target.name)))
+        && old != new
+    {
+        return Err("its claim templates have changed".to_owned());
     }
     let old = revision::template_of(own).ok_or("its own revision can not be read")?;
     let new =
