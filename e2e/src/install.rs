@@ -1,0 +1,104 @@
+//! Putting the product into a cluster and taking it out again, with Helm and the project's own chart.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+
+use crate::command::Run;
+use crate::paths;
+use crate::progress::Failure;
+use crate::tools::Tools;
+use crate::wait::{self, Seen};
+
+/// The release's name.
+pub const RELEASE: &str = "kruise";
+/// The namespace that the chart makes and everything lies in.
+pub const NAMESPACE: &str = "kruise-system";
+
+/// Helm bound to one cluster.
+#[derive(Clone, Debug)]
+pub struct Helm {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Helm {
+    /// Our own Helm on a kubeconfig.
+    #[must_use]
+    pub fn new(tools: &Tools, kubeconfig: &Path) -> Self {
+        Self { binary: tools.helm(), kubeconfig: kubeconfig.to_owned() }
+    }
+
+    /// A Helm command to add to and run. Helm's own files go to our cache, not into the user's home.
+    #[must_use]
+    pub fn command(&self, line: &str) -> Run {
+        let home = paths::cache().join("helm");
+        let mut run = Run::new(&self.binary).args(line.split_whitespace());
+        for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            run = run.env(name, &home);
+        }
+        run.env("KUBECONFIG", &self.kubeconfig)
+    }
+
+    /// Installs the project's chart, or upgrades it, and waits until everything in it is ready.
+    /// `values` are `key=value` as for `--set`; the pull policy and the images' tag are the chart's own.
+    ///
+    /// # Errors
+    /// Rendering fails, or not everything is ready within `limit`.
+    pub async fn install(&self, values: &[&str], limit: Duration) -> Result<()> {
+        let chart = paths::workspace()?.join("charts/kruise");
+        let mut run = self.command("upgrade --install --wait").arg("--timeout").arg(format!("{}s", limit.as_secs()));
+        for value in values {
+            run = run.arg("--set").arg(value);
+        }
+        run.arg(RELEASE).arg(chart).run().await.map_err(|error| {
+            Failure::new("helm cannot install the chart")
+                .because(error)
+                .advise(format!("kubectl -n {NAMESPACE} get pods,events --kubeconfig {}", self.kubeconfig.display()))
+                .advise(format!("kubectl -n {NAMESPACE} logs deploy/kruise-controller-manager (or kruise-webhook)"))
+                .into()
+        })
+    }
+
+    /// Waits until Pods pass the product's admission: the entries follow a few seconds behind the ready replicas.
+    ///
+    /// # Errors
+    /// Not within `limit`.
+    pub async fn admission(&self, client: kube::Client, limit: Duration) -> Result<()> {
+        let api: kube::Api<MutatingWebhookConfiguration> = kube::Api::all(client);
+        wait::object("Pods pass admission", &api, "kruise-mutating-webhook-configuration", limit, |found| {
+            let entries = found.and_then(|found: &MutatingWebhookConfiguration| found.webhooks.as_ref());
+            let names: Vec<&str> = entries.into_iter().flatten().map(|entry| entry.name.as_str()).collect();
+            if names.contains(&"mpod.kb.io") && names.contains(&"mcloneset.kb.io") {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(format!("entries {names:?}"))
+            }
+        })
+        .await
+    }
+
+    /// Removes the release and waits until its objects are gone. Definitions and the objects of our kinds stay.
+    ///
+    /// # Errors
+    /// The removal check refuses, or it takes longer than `limit`.
+    pub async fn uninstall(&self, limit: Duration) -> Result<()> {
+        let run = self.command("uninstall --wait --ignore-not-found --timeout").arg(format!("{}s", limit.as_secs()));
+        run.arg(RELEASE).run().await
+    }
+
+    /// What the chart renders, without a cluster.
+    ///
+    /// # Errors
+    /// A template fails; the error holds Helm's words.
+    pub async fn template(&self, values: &[&str]) -> Result<String> {
+        let mut run = self.command("template").arg(RELEASE).arg(paths::workspace()?.join("charts/kruise"));
+        for value in values {
+            run = run.arg("--set").arg(value);
+        }
+        run.output().await
+    }
+}
