@@ -46,7 +46,7 @@ impl ApiServer {
     /// Starts one and waits until it is ready. Builds the tools first if they are missing.
     ///
     /// # Errors
-    /// It is not ready within a minute; the error holds the end of its log.
+    /// It is not ready within two minutes; the error holds the end of its log.
     pub async fn start() -> Result<Self> {
         Self::start_with(&[]).await
     }
@@ -173,7 +173,7 @@ impl ApiServer {
             let answer = client.request_text(http::Request::get("/readyz").body(Vec::new())?).await?;
             Ok(if answer == "ok" { Seen::Done(()) } else { Seen::NotYet(answer) })
         };
-        wait::until("kube-apiserver is ready", Duration::from_secs(60), look).await
+        wait::until("kube-apiserver is ready", Duration::from_secs(120), look).await
     }
 
     fn lost_a_port(&self) -> bool {

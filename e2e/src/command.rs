@@ -61,6 +61,23 @@ impl Run {
         self
     }
 
+    /// Cargo of the checkout, as a person would run it: without what the cargo that started this program has set for it.
+    /// Build scripts of dependencies look at these variables, and would be run again whenever they come and go.
+    #[must_use]
+    pub fn cargo() -> Self {
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let set = std::env::vars_os().map(|(name, _)| name);
+        let unset = set.filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        let mut run = Self::new("env");
+        for name in unset {
+            run = run.arg("--unset").arg(name);
+        }
+        run.arg(program)
+    }
+
     /// The folder to run in.
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {

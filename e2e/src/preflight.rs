@@ -211,7 +211,7 @@ fn ports_in_use() -> Vec<String> {
         .iter()
         .map(|listener| {
             let owner = owner(listener.inode).unwrap_or_else(|| "another process".to_owned());
-            format!("port {} is in use on all addresses, by {owner}", listener.port)
+            format!("port {}, which the cluster needs, is in use by {owner}", listener.port)
         })
         .collect()
 }

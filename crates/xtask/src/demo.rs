@@ -147,7 +147,8 @@ async fn hold_half_back(stage: &Stage, progress: &Progress) -> Result<()> {
 async fn refuse(stage: &Stage, progress: &Progress) -> Result<()> {
     let bad = json!({"replicas": 1, "selector": {"matchLabels": {"app": "somebody-else"}}});
     let Err(refusal) = stage.cloneset("bad", "nginx:1.25", bad).await else { bail!("a bad CloneSet was accepted") };
-    let text = format!("{refusal:#}");
+    let Some(kube::Error::Api(status)) = refusal.downcast_ref::<kube::Error>() else { return Err(refusal) };
+    let text = &status.message;
     ensure!(text.contains("spec.template.metadata.labels"), "{text}");
     progress.say(format_args!("a CloneSet whose selector misses its own Pods is refused: {text}"));
     Ok(())

@@ -111,8 +111,11 @@ pub(crate) async fn cargo(words: &[&str], mut totals: Option<&mut Totals>) -> Re
     let mut command = Command::new(program);
     command.args(words).current_dir(paths::workspace()?).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     // Set for this program by the cargo that ran it; another package's tests must not see them.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME"] {
-        command.env_remove(name);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
     }
     let mut child = command.spawn().context("cannot start cargo")?;
     if let Some(output) = child.stdout.take() {

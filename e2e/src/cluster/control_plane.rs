@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+
 use super::layout::Layout;
 use super::network::{LOOPBACK, Network};
 use crate::pki::{Authority, Subject};
@@ -99,7 +102,7 @@ pub(super) async fn start_etcd(layout: &Layout, tools: &Tools) -> Result<()> {
 /// kube-apiserver, until it is ready.
 ///
 /// # Errors
-/// It ends or is not ready within 90 s.
+/// It ends or is not ready within three minutes.
 pub(super) async fn start_apiserver(layout: &Layout, tools: &Tools, network: &Network) -> Result<()> {
     let pki = |name: &str| layout.pki_file(name);
     let [etcd, ..] = LOOPBACK_PORTS;
@@ -142,52 +145,70 @@ pub(super) async fn start_apiserver(layout: &Layout, tools: &Tools, network: &Ne
         ],
     )?;
     let client = apiserver::client(&layout.kubeconfig()).await?;
-    ready(&record, Duration::from_secs(90), async || {
+    ready(&record, Duration::from_secs(180), async || {
         let answer = client.request_text(::http::Request::get("/readyz").body(Vec::new())?).await?;
         Ok(if answer == "ok" { Seen::Done(()) } else { Seen::NotYet(answer) })
     })
     .await
 }
 
-/// kube-controller-manager and kube-scheduler. Without leader election, which only delays the start of a single one.
+/// How often the controller-manager is started before its end counts as a failure.
+const STARTS: u32 = 3;
+
+/// kube-controller-manager, until it has made the ServiceAccount without which no Pod can be created. It gives up when
+/// the API server answers slowly at its start, as on a busy machine: then it is started again.
+/// Without leader election, which only delays the start of a single one.
 ///
 /// # Errors
-/// A program is missing.
-pub(super) fn start_controllers(layout: &Layout, tools: &Tools) -> Result<()> {
+/// It ends three times, or does nothing for two minutes.
+pub(super) async fn start_controller_manager(layout: &Layout, tools: &Tools) -> Result<()> {
     let pki = |name: &str| layout.pki_file(name);
-    let [_, _, manager, scheduler] = LOOPBACK_PORTS;
-    start(
-        layout,
-        "kube-controller-manager",
-        &tools.kubernetes("kube-controller-manager"),
-        &[
-            format!("--kubeconfig={}", layout.kubeconfig_of("controller-manager").display()),
-            format!("--bind-address={LOOPBACK}"),
-            format!("--secure-port={manager}"),
-            "--leader-elect=false".to_owned(),
-            "--use-service-account-credentials".to_owned(),
-            format!("--service-account-private-key-file={}", pki("sa.key")),
-            format!("--root-ca-file={}", pki("ca.crt")),
-            format!("--cluster-signing-cert-file={}", pki("ca.crt")),
-            format!("--cluster-signing-key-file={}", pki("ca.key")),
-            "--kube-api-qps=200".to_owned(),
-            "--kube-api-burst=400".to_owned(),
-        ],
-    )?;
-    start(
-        layout,
-        "kube-scheduler",
-        &tools.kubernetes("kube-scheduler"),
-        &[
-            format!("--kubeconfig={}", layout.kubeconfig_of("scheduler").display()),
-            format!("--bind-address={LOOPBACK}"),
-            format!("--secure-port={scheduler}"),
-            "--leader-elect=false".to_owned(),
-            "--kube-api-qps=1000".to_owned(),
-            "--kube-api-burst=2000".to_owned(),
-        ],
-    )?;
-    Ok(())
+    let [_, _, port, _] = LOOPBACK_PORTS;
+    let args = [
+        format!("--kubeconfig={}", layout.kubeconfig_of("controller-manager").display()),
+        format!("--bind-address={LOOPBACK}"),
+        format!("--secure-port={port}"),
+        "--leader-elect=false".to_owned(),
+        "--use-service-account-credentials".to_owned(),
+        format!("--service-account-private-key-file={}", pki("sa.key")),
+        format!("--root-ca-file={}", pki("ca.crt")),
+        format!("--cluster-signing-cert-file={}", pki("ca.crt")),
+        format!("--cluster-signing-key-file={}", pki("ca.key")),
+        "--kube-api-qps=200".to_owned(),
+        "--kube-api-burst=400".to_owned(),
+    ];
+    let accounts: Api<ServiceAccount> = Api::default_namespaced(apiserver::client(&layout.kubeconfig()).await?);
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let name = "kube-controller-manager";
+        let record = start(layout, name, &tools.kubernetes(name), &args)?;
+        let works = ready(&record, Duration::from_secs(120), async || {
+            let account = accounts.get_opt("default").await?;
+            Ok(account.map_or_else(|| Seen::NotYet("no default ServiceAccount".to_owned()), |_| Seen::Done(())))
+        });
+        match works.await {
+            Err(_) if starts < STARTS && !record.is_alive() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// kube-scheduler.
+///
+/// # Errors
+/// The program is missing.
+pub(super) fn start_scheduler(layout: &Layout, tools: &Tools) -> Result<()> {
+    let [_, _, _, port] = LOOPBACK_PORTS;
+    let args = [
+        format!("--kubeconfig={}", layout.kubeconfig_of("scheduler").display()),
+        format!("--bind-address={LOOPBACK}"),
+        format!("--secure-port={port}"),
+        "--leader-elect=false".to_owned(),
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
+    ];
+    start(layout, "kube-scheduler", &tools.kubernetes("kube-scheduler"), &args).map(drop)
 }
 
 /// The registry, until it answers. Its content lies in the cache: pushing is skipped when nothing changed.

@@ -101,11 +101,11 @@ pub(super) fn start(shared: &Shared<'_>, number: u8) -> Result<()> {
 /// Waits until a node's programs run and records each, so that `status` sees one that ended and a test can end one.
 ///
 /// # Errors
-/// One of them does not run within 30 s.
+/// One of them does not run within a minute.
 pub(super) async fn record_programs(layout: &Layout, number: u8) -> Result<()> {
     let name = node_name(number);
     let outer = layout.ledger().record(&name).with_context(|| format!("{name} has no record"))?;
-    let found = wait::until(&format!("the programs of {name} run"), Duration::from_secs(30), async || {
+    let found = wait::until(&format!("the programs of {name} run"), Duration::from_secs(60), async || {
         if !outer.is_alive() {
             bail!("{name} ended");
         }

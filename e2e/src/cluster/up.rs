@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::runtime::watcher;
@@ -107,7 +107,7 @@ async fn make(layout: Layout, tools: Tools, nodes: u8, progress: &Progress) -> R
         progress.step("pause image", images::ensure_pause(&registry)).await
     };
     tokio::try_join!(serving, pulling)?;
-    control_plane::start_controllers(&layout, &tools)?;
+    control_plane::start_scheduler(&layout, &tools)?;
     let snapshotter = preflight::snapshotter(&layout).await;
     let shared = node::Shared {
         layout: &layout,
@@ -118,17 +118,22 @@ async fn make(layout: Layout, tools: Tools, nodes: u8, progress: &Progress) -> R
         snapshotter,
     };
     let what = format!("{nodes} nodes (containerd, kubelet, kube-proxy each)");
-    progress
-        .step(&what, async {
-            for number in 1..=nodes {
-                node::start(&shared, number)?;
-            }
-            for number in 1..=nodes {
-                node::record_programs(&layout, number).await?;
-            }
-            nodes_ready(&layout, nodes).await
-        })
-        .await?;
+    let running = async {
+        for number in 1..=nodes {
+            node::start(&shared, number)?;
+        }
+        for number in 1..=nodes {
+            node::record_programs(&layout, number).await?;
+        }
+        nodes_ready(&layout, nodes).await
+    };
+    tokio::try_join!(
+        progress.step("kube-controller-manager", control_plane::start_controller_manager(&layout, &tools)),
+        progress.step(&what, running),
+    )?;
+    if let Some(dead) = layout.ledger().records().into_iter().find(|record| !record.is_alive()) {
+        bail!(Failure::new(format!("{} has ended", dead.name)).log(dead.log));
+    }
     facts.complete = true;
     layout.keep(&facts)?;
     Ok(Cluster { layout, facts, tools })
@@ -138,7 +143,7 @@ async fn nodes_ready(layout: &Layout, nodes: u8) -> Result<()> {
     let api: Api<Node> = Api::all(apiserver::client(&layout.kubeconfig()).await?);
     let mut first_unready = node_name(1);
     let outcome =
-        wait::all("all nodes are Ready", &api, watcher::Config::default(), Duration::from_secs(120), |found| {
+        wait::all("all nodes are Ready", &api, watcher::Config::default(), Duration::from_secs(180), |found| {
             let ready: Vec<&str> = found
                 .iter()
                 .filter(|node| status::is_ready(node))

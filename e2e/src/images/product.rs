@@ -79,15 +79,14 @@ async fn compile(root: &Path) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let log = paths::state().join("cargo-release.log");
     let _ = fs::remove_file(&log);
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Run::new(&cargo).args(["build", "--release", "--locked", "--target", &target]).dir(root);
+    let mut build = Run::cargo().args(["build", "--release", "--locked", "--target", &target]).dir(root);
     for program in &PROGRAMS {
         build = build.args(["--package", program.name]);
     }
     let flags = "-C target-feature=+crt-static";
     let built = build.env("CARGO_ENCODED_RUSTFLAGS", flags.replace(' ', "\x1f")).log(&log).run().await;
     built.map_err(|error| Failure::new("the programs do not compile").because(error).log(&log))?;
-    let ask = Run::new(&cargo).args(["metadata", "--format-version=1", "--no-deps", "--offline"]).dir(root);
+    let ask = Run::cargo().args(["metadata", "--format-version=1", "--no-deps", "--offline"]).dir(root);
     let metadata: serde_json::Value = serde_json::from_str(&ask.output().await?)?;
     match metadata.get("target_directory").and_then(|folder| folder.as_str()) {
         Some(folder) => Ok(Path::new(folder).join(target).join("release")),

@@ -9,7 +9,7 @@ use crate::kit;
 
 /// Everybody who is authenticated may do these; they are not ours to give.
 fn is_everybodys(line: &str) -> bool {
-    ["selfsubject", "/api", "/healthz", "/livez", "/openapi", "/readyz", "/version", "/.well-known"]
+    ["selfsubject", "/api", "/healthz", "/livez", "/openapi", "/readyz", "/version", "/.well-known", "/openid"]
         .iter()
         .any(|word| line.contains(word))
 }
