@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::apiserver::ApiServer;
+use e2e::command::Run;
 use e2e::paths;
 use e2e::scenario::Stage;
 use e2e::wait::{self, Seen};
@@ -40,16 +41,9 @@ fn manifests(kinds: &[&str]) -> Result<String> {
 }
 
 /// The debug build of the webhook.
-fn webhook_binary() -> Result<PathBuf> {
-    let root = paths::workspace()?;
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", "kruise-webhook", "--message-format=json"])
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(build.status.success(), "the webhook does not compile");
-    let built = String::from_utf8(build.stdout)?;
+async fn webhook_binary() -> Result<PathBuf> {
+    let build = Run::cargo().args(["build", "--locked", "--package", "kruise-webhook", "--message-format=json"]);
+    let built = build.dir(paths::workspace()?).output().await.context("build the webhook")?;
     built
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -72,7 +66,7 @@ async fn served() -> Result<Served> {
     let port = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
     let (tls, health, metrics) = (port()?, port()?, port()?);
     let log = std::fs::File::create(api.dir().join("webhook.log"))?;
-    let webhook = Command::new(webhook_binary()?)
+    let webhook = Command::new(webhook_binary().await?)
         .args([format!("--kubeconfig={}", api.kubeconfig().display())])
         .args([format!("--health-probe-addr=127.0.0.1:{health}"), format!("--metrics-addr=127.0.0.1:{metrics}")])
         .arg(format!("--protection-log-path={}", api.dir().display()))
@@ -172,7 +166,8 @@ async fn conversion(stage: &Stage) -> Result<()> {
 /// Page 5.2, CS-111
 async fn refusals(stage: &Stage) -> Result<()> {
     for (spec, path, words) in [
-        (json!({"replicas": -1}), "spec.replicas", "must be greater than or equal to 0"),
+        // The scale subresource makes the API server itself refuse this, before it asks us.
+        (json!({"replicas": -1}), "spec.replicas", "Invalid value: -1"),
         (
             json!({"selector": {"matchLabels": {"app": "x"}}}),
             "spec.template.metadata.labels",
