@@ -186,7 +186,7 @@ impl Stage {
                 },
             },
         });
-        json_merge(&mut manifest["spec"], spec);
+        json_merge(&mut manifest, json!({"spec": spec}));
         let typed = self.clonesets();
         let manifest: CloneSet = serde_json::from_value(manifest)?;
         Ok(typed.create(&PostParams::default(), &manifest).await?)

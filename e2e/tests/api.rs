@@ -1,6 +1,8 @@
 //! The webhook and the definitions in front of a real kube-apiserver, without nodes: what is stored, shown in the other
 //! version, defaulted and refused.
 
+#![allow(clippy::indexing_slicing, reason = "an answer of another form is a failure of the test")]
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

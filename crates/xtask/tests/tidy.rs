@@ -1,5 +1,7 @@
 //! Promises that people forget: each source file says what it is for, each statement that is cited exists.
 
+#![allow(clippy::unwrap_used, reason = "a checkout that cannot be read is a failure of the test")]
+
 use std::{
     collections::BTreeSet,
     fs,

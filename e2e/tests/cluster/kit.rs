@@ -13,22 +13,22 @@ const INSTALL: Duration = Duration::from_secs(240);
 
 /// What happened to other people's Pods while the chart was installed.
 #[derive(Clone, Debug)]
-pub struct Installed {
+pub(crate) struct Installed {
     /// Pods that were created meanwhile.
-    pub visitors: u64,
+    pub(crate) visitors: u64,
     /// Errors of those that were refused.
-    pub refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
 }
 
 static INSTALLED: OnceCell<Installed> = OnceCell::const_new();
 
 /// The cluster of this machine.
-pub fn cluster() -> Result<Cluster> {
+pub(crate) fn cluster() -> Result<Cluster> {
     Cluster::attach().context("no cluster is up: `cargo xtask test --only cluster` brings it up")
 }
 
 /// Installs the chart once for all scenarios, while visitors come.
-pub async fn installed() -> Result<Installed> {
+pub(crate) async fn installed() -> Result<Installed> {
     let made = INSTALLED
         .get_or_try_init(|| async {
             let cluster = cluster()?;
@@ -47,7 +47,7 @@ pub async fn installed() -> Result<Installed> {
 }
 
 /// A namespace of its own on the cluster with the product.
-pub async fn stage(name: &str) -> Result<Stage> {
+pub(crate) async fn stage(name: &str) -> Result<Stage> {
     installed().await?;
     let cluster = cluster()?;
     Stage::open(cluster.client().await?, cluster.kubectl(), name).await
