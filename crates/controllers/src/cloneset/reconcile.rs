@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use rules::{
     revision,
     selector::Selector,
-    write::{CLONE_SET, Pace, Patch, PatchFormat, Step, Subresource, Verb, Write},
+    write::{self, CLONE_SET, Patch, PatchFormat, Step, Subresource, Verb, Write},
 };
 use runtime::{
     act::{Engine, Outcome, Owner},
@@ -136,7 +136,8 @@ impl Inner {
 
     async fn carry_out(&self, key: &ObjectKey, owner: &Owner, world: &Snapshot, plan: Plan) -> anyhow::Result<Requeue> {
         let Plan { scale, update, upkeep, status, events, held, failure, requeue } = plan;
-        self.say_held(key, held);
+        let moving = scale.is_some() || update.is_some();
+        self.say_held(key, held, if moving { Pace::Moving } else { Pace::Still });
         for event in events {
             self.recorder.record(&owner.reference, event.severity, event.reason, &event.message);
         }
@@ -144,7 +145,7 @@ impl Inner {
             Some(step) => self.act(owner, &[step]).await,
             None => Outcome::default(),
         };
-        let updates = scaled.written == 0;
+        let updates = may_update_after(&scaled);
         let scaled = scaled.into_result();
         let updated = match update {
             Some(step) if updates => self.act(owner, &[step]).await.into_result(),
@@ -156,16 +157,16 @@ impl Inner {
         };
         let text = |result: &anyhow::Result<usize>| result.as_ref().err().map(|error| format!("{error:#}"));
         let (scale_error, update_error) = (text(&scaled), text(&updated));
-        let must_write = status.must_write;
-        if must_write {
-            let status = status.with_failures(scale_error.as_deref(), update_error.as_deref(), clock::now());
-            let step = status_step(&world.cloneset, status.patch()?);
-            self.act(owner, &[step]).await.into_result().context("write status")?;
-        }
+        // Before the status: its write moves the CloneSet on from the version that pruning was judged on.
         for step in upkeep {
             if let Err(error) = self.act(owner, &[step]).await.into_result() {
                 warn!(error = format!("{error:#}"), "upkeep failed, it is tried again in a later pass");
             }
+        }
+        if status.must_write {
+            let status = status.with_failures(scale_error.as_deref(), update_error.as_deref(), clock::now());
+            let step = status_step(&world.cloneset, status.patch()?);
+            self.act(owner, &[step]).await.into_result().context("write status")?;
         }
         scaled?;
         updated?;
@@ -270,8 +271,12 @@ impl Inner {
         self.leaked.get_or_create(&vec![("namespace", owner.namespace.clone()), ("name", owner.name.clone())]).inc();
     }
 
-    /// Says what is held back, once per change of reason.
-    fn say_held(&self, key: &ObjectKey, held: Vec<Held>) {
+    /// Says what is held back, once per change of reason. A pass that moves Pods and holds none back has not reached the
+    /// limit yet: what was said before still stands.
+    fn say_held(&self, key: &ObjectKey, held: Vec<Held>, pace: Pace) {
+        if held.is_empty() && pace == Pace::Moving {
+            return;
+        }
         let before = self.held.lock().insert(key.clone(), held.clone()).unwrap_or_default();
         for Held { action, pods, by, limit, unavailable } in held {
             let same = before.iter().any(|was| was.action == action && was.by == by && was.limit == limit);
@@ -282,12 +287,25 @@ impl Inner {
     }
 }
 
+/// Whether the updating half may run after the scaling half: only if that wrote nothing, and surely so (CS-17, CS-92). A
+/// deletion without an answer may have been done: until that is known nothing else may take a Pod down.
+fn may_update_after(scaled: &Outcome) -> bool {
+    scaled.written == 0 && !scaled.failed.iter().any(|failed| failed.error.may_have_been_carried_out())
+}
+
+/// Whether a pass writes to Pods.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Moving,
+    Still,
+}
+
 fn reference(cloneset: &CloneSet) -> Reference {
     Reference::of(cloneset)
 }
 
 fn single(write: Write) -> Step {
-    Step { groups: vec![vec![write]], pace: Pace::Concurrent }
+    Step { groups: vec![vec![write]], pace: write::Pace::Concurrent }
 }
 
 fn status_step(cloneset: &CloneSet, body: serde_json::Value) -> Step {
@@ -297,4 +315,28 @@ fn status_step(cloneset: &CloneSet, body: serde_json::Value) -> Step {
         patches: vec![Patch { subresource: Subresource::Status, format: PatchFormat::Merge, body }],
     };
     single(writes::write(CLONE_SET, &cloneset.metadata, "write status", verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use runtime::act::{Error, Failed, Outcome};
+
+    use super::may_update_after;
+
+    fn scaled(written: usize, errors: Vec<Error>) -> Outcome {
+        let failed =
+            errors.into_iter().map(|error| Failed { resource: "pods", name: "web-1".to_owned(), error }).collect();
+        Outcome { written, failed, skipped: 0 }
+    }
+
+    #[test] // CS-17, CS-92, CS-127
+    fn updates_run_only_where_scaling_surely_wrote_nothing() {
+        let refused = || Error::Refused { code: 403, reason: "Forbidden".to_owned(), message: "quota".to_owned() };
+        assert!(may_update_after(&scaled(0, Vec::new())));
+        assert!(may_update_after(&scaled(0, vec![refused()])), "a quota must not stop updates");
+        assert!(!may_update_after(&scaled(1, vec![refused()])));
+        assert!(!may_update_after(&scaled(0, vec![Error::TimedOut(Duration::from_secs(4))])), "it may have been done");
+    }
 }

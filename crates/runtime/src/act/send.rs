@@ -58,7 +58,8 @@ impl Error {
     }
 
     /// Whether the server may have done it all the same.
-    pub(super) fn may_have_been_carried_out(&self) -> bool {
+    #[must_use]
+    pub fn may_have_been_carried_out(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Transport(_) => true,
             Self::Refused { code, .. } => *code >= 500,
