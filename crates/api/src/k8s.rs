@@ -3,8 +3,6 @@
 //! Unknown members are skipped while decoding. What we pass on to the cluster never goes through these types: writes
 //! are patches, and templates stay JSON, so a field that did not exist when this was built survives (design rule 3).
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -14,14 +12,9 @@ use serde_json::Value;
 /// # Errors
 /// Fails where the metadata is not of the API's form.
 pub fn lean_metadata<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Deserialize)]
-    struct Lean {
-        #[serde(flatten)]
-        kept: BTreeMap<String, Value>,
-    }
-    let mut lean = Lean::deserialize(from)?;
-    lean.kept.remove("managedFields");
-    serde_json::from_value(Value::Object(lean.kept.into_iter().collect())).map_err(serde::de::Error::custom)
+    let mut metadata = ObjectMeta::deserialize(from)?;
+    metadata.managed_fields = None;
+    Ok(metadata)
 }
 
 /// Declares that a type is the cached part of a native kind, so that `kube` can list and watch it.

@@ -118,6 +118,20 @@ pub struct Event {
     pub message: String,
 }
 
+impl Event {
+    /// Something that was done.
+    #[must_use]
+    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Normal, reason, message: message.into() }
+    }
+
+    /// Something that failed or is held back.
+    #[must_use]
+    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, reason, message: message.into() }
+    }
+}
+
 /// Type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {

@@ -8,7 +8,7 @@ use api::{
 };
 use rules::{
     pod,
-    write::{Event, PERSISTENT_VOLUME_CLAIM, Patch, PatchFormat, Severity, Step, Subresource, Verb, Write},
+    write::{Event, PERSISTENT_VOLUME_CLAIM, Patch, PatchFormat, Step, Subresource, Verb, Write},
 };
 use serde_json::json;
 
@@ -95,11 +95,7 @@ fn hand_over(world: &Snapshot, claim: &PersistentVolumeClaim, pod: &Pod) -> Opti
         patches: vec![patch],
     };
     Some(Write {
-        on_failure: Some(Event {
-            severity: Severity::Warning,
-            reason: "FailedUpdate",
-            message: format!("failed to update PVC {name}: {{err}}"),
-        }),
+        on_failure: Some(Event::warning("FailedUpdate", format!("failed to update PVC {name}: {{err}}"))),
         ..writes::write(PERSISTENT_VOLUME_CLAIM, &claim.metadata, "hand claim over to its Pod", verb)
     })
 }

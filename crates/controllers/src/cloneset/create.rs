@@ -10,7 +10,7 @@ use rules::{
     hash::SAFE_ALPHABET,
     lifecycle::State,
     pod, revision,
-    write::{Event, Group, PERSISTENT_VOLUME_CLAIM, POD, Severity, Verb, Write},
+    write::{Event, Group, PERSISTENT_VOLUME_CLAIM, POD, Verb, Write},
 };
 use serde_json::{Map, Value, json};
 
@@ -58,16 +58,8 @@ fn group(world: &Snapshot, revision: &Revision, id: &str, now: Timestamp) -> Gro
     group.push(Write {
         resource: POD,
         namespace: Some(world.namespace().to_owned()),
-        on_success: Some(Event {
-            severity: Severity::Normal,
-            reason: "SuccessfulCreate",
-            message: format!("succeed to create pod {name}"),
-        }),
-        on_failure: Some(Event {
-            severity: Severity::Warning,
-            reason: "FailedCreate",
-            message: format!("failed to create pod: {{err}}, pod: {body}"),
-        }),
+        on_success: Some(Event::normal("SuccessfulCreate", format!("succeed to create pod {name}"))),
+        on_failure: Some(Event::warning("FailedCreate", format!("failed to create pod: {{err}}, pod: {body}"))),
         name,
         verb: Verb::Create { body },
         reason: "create Pod",
@@ -104,11 +96,7 @@ fn claims(world: &Snapshot, id: &str) -> Group {
                 resource: PERSISTENT_VOLUME_CLAIM,
                 namespace: Some(world.namespace().to_owned()),
                 on_success: None,
-                on_failure: Some(Event {
-                    severity: Severity::Warning,
-                    reason: "FailedCreate",
-                    message: format!("failed to create pvc: {{err}}, pvc: {body}"),
-                }),
+                on_failure: Some(Event::warning("FailedCreate", format!("failed to create pvc: {{err}}, pvc: {body}"))),
                 name,
                 verb: Verb::Create { body },
                 reason: "create claim",

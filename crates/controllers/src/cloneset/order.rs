@@ -7,10 +7,9 @@ use std::{cmp::Reverse, num::NonZeroU32, sync::Arc};
 use api::{
     cloneset::v1beta1::{OrderTerm, PriorityStrategy, ScatterTerm, WeightTerm},
     k8s::Pod,
-    keys,
 };
 use jiff::Timestamp;
-use rules::{lifecycle::State, ordering, pod, selector::Selector};
+use rules::{inplace, lifecycle::State, ordering, pod, selector::Selector};
 
 use super::scatter;
 
@@ -97,14 +96,8 @@ fn is_candidate(update: &Update<'_>, pod: &Pod) -> bool {
             | State::Normal
             | State::PreparingUpdate
             | State::Updating
-            | State::Unknown => !waits_for_grace(pod),
+            | State::Unknown => !inplace::is_waiting_for_grace(pod),
         }
-}
-
-fn waits_for_grace(pod: &Pod) -> bool {
-    [keys::INPLACE_GRACE_ANNOTATION, keys::INPLACE_GRACE_ANNOTATION_OLD]
-        .iter()
-        .any(|key| pod::annotation(pod, key).is_some_and(|plan| !plan.is_empty()))
 }
 
 /// The Pods that may move now, and those that would if more Pods might be unavailable.

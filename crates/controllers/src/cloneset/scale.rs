@@ -10,7 +10,7 @@ use rules::{
     lifecycle::State,
     ordering::{DeletionOrder, topology_keys},
     pod,
-    write::{Event, Group, Pace, Severity, Step},
+    write::{Event, Group, Pace, Step},
 };
 
 use super::{
@@ -88,11 +88,10 @@ fn rescue(world: &Snapshot, now: Timestamp) -> Vec<Group> {
 fn scale_up(world: &Snapshot, pods: i64, old: i64, limit: i64, now: Timestamp) -> Scale {
     let mut scale = Scale::default();
     if pods > limit {
-        scale.events.push(Event {
-            severity: Severity::Warning,
-            reason: "ScaleUpLimited",
-            message: format!("scaleUp is limited because of scaleStrategy.maxUnavailable, limit: {limit}"),
-        });
+        scale.events.push(Event::warning(
+            "ScaleUpLimited",
+            format!("scaleUp is limited because of scaleStrategy.maxUnavailable, limit: {limit}"),
+        ));
         scale.held.push(Held::scale_up(pods - limit, limit));
     }
     let total = usize::try_from(limit).unwrap_or(0);

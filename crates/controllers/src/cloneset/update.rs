@@ -10,7 +10,7 @@ use rules::{
     inplace::{self, Change, Refresh},
     lifecycle::{self, State, Transition},
     pod, revision,
-    write::{Event, Group, Severity, Step, Write},
+    write::{Event, Group, Step, Write},
 };
 use serde_json::{Value, json};
 
@@ -256,16 +256,14 @@ fn recreate(target: &Revision, pod: &Pod) -> Option<Write> {
     let revision = &target.name;
     Some(Write {
         revision: Some(revision.clone()),
-        on_success: Some(Event {
-            severity: Severity::Normal,
-            reason: "SuccessfulUpdatePodReCreate",
-            message: format!("successfully patch pod {name} specified-delete for update(revision {revision})"),
-        }),
-        on_failure: Some(Event {
-            severity: Severity::Warning,
-            reason: "FailedUpdatePodReCreate",
-            message: format!("failed to patch pod specified-delete {name} for update(revision {revision}): {{err}}"),
-        }),
+        on_success: Some(Event::normal(
+            "SuccessfulUpdatePodReCreate",
+            format!("successfully patch pod {name} specified-delete for update(revision {revision})"),
+        )),
+        on_failure: Some(Event::warning(
+            "FailedUpdatePodReCreate",
+            format!("failed to patch pod specified-delete {name} for update(revision {revision}): {{err}}"),
+        )),
         ..writes::patch_labels(pod, "mark for recreation", json!({keys::SPECIFIED_DELETE_LABEL: "true"}))
     })
 }
@@ -313,16 +311,14 @@ fn in_place(
     let revision = &target.name;
     Ok(Some(Write {
         revision: Some(revision.clone()),
-        on_success: Some(Event {
-            severity: Severity::Normal,
-            reason: "SuccessfulUpdatePodInPlace",
-            message: format!("successfully update pod {name} in-place(revision {revision})"),
-        }),
-        on_failure: Some(Event {
-            severity: Severity::Warning,
-            reason: "FailedUpdatePodInPlace",
-            message: format!("failed to update pod {name} in-place(revision {revision}): {{err}}"),
-        }),
+        on_success: Some(Event::normal(
+            "SuccessfulUpdatePodInPlace",
+            format!("successfully update pod {name} in-place(revision {revision})"),
+        )),
+        on_failure: Some(Event::warning(
+            "FailedUpdatePodInPlace",
+            format!("failed to update pod {name} in-place(revision {revision}): {{err}}"),
+        )),
         ..writes::patch_judged(pod, "update in place", inplace::start(pod, &start))
     }))
 }

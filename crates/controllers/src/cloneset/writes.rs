@@ -9,9 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::{
     lifecycle::{self, State, Transition},
     pod,
-    write::{
-        Event, Group, PERSISTENT_VOLUME_CLAIM, POD, Patch, PatchFormat, Resource, Severity, Subresource, Verb, Write,
-    },
+    write::{Event, Group, PERSISTENT_VOLUME_CLAIM, POD, Patch, PatchFormat, Resource, Subresource, Verb, Write},
 };
 use serde_json::{Value, json};
 
@@ -80,11 +78,7 @@ pub(super) fn delete(world: &Snapshot, pod: &Pod, reason: &'static str, now: Tim
     }
     let name = pod.metadata.name.clone().unwrap_or_default();
     let mut group = vec![Write {
-        on_success: Some(Event {
-            severity: Severity::Normal,
-            reason: "SuccessfulDelete",
-            message: format!("succeed to delete pod {name}"),
-        }),
+        on_success: Some(Event::normal("SuccessfulDelete", format!("succeed to delete pod {name}"))),
         on_failure: Some(failed_delete(&format!("pod {name}"))),
         ..write(POD, &pod.metadata, reason, Verb::Delete { uid: pod.metadata.uid.clone().unwrap_or_default() })
     }];
@@ -108,5 +102,5 @@ pub(super) fn delete_claim(claim: &PersistentVolumeClaim, what: &str) -> Write {
 }
 
 fn failed_delete(what: &str) -> Event {
-    Event { severity: Severity::Warning, reason: "FailedDelete", message: format!("failed to delete {what}: {{err}}") }
+    Event::warning("FailedDelete", format!("failed to delete {what}: {{err}}"))
 }
