@@ -62,19 +62,10 @@ impl Run {
     }
 
     /// Cargo of the checkout, as a person would run it: without what the cargo that started this program has set for it.
-    /// Build scripts of dependencies look at these variables, and would be run again whenever they come and go.
     #[must_use]
     pub fn cargo() -> Self {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let set = std::env::vars_os().map(|(name, _)| name);
-        let unset = set.filter(|name| {
-            let name = name.to_string_lossy();
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        });
-        let mut run = Self::new("env");
-        for name in unset {
-            run = run.arg("--unset").arg(name);
-        }
+        let run = set_by_cargo().fold(Self::new("env"), |run, name| run.arg("--unset").arg(name));
         run.arg(program)
     }
 
@@ -147,6 +138,15 @@ impl std::fmt::Display for Run {
         write!(f, "{}", self.program.to_string_lossy())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", arg.to_string_lossy()))
     }
+}
+
+/// The variables that the cargo that started this program has set for it. Build scripts of dependencies look at them, and
+/// would be run again whenever they come and go.
+pub fn set_by_cargo() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    })
 }
 
 /// Appends to a file, making its folder when it is missing.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use e2e::cluster::{self, Wish};
+use e2e::command::set_by_cargo;
 use e2e::progress::{Progress, answer, seconds};
 use e2e::{paths, tools::Tools};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -111,11 +112,8 @@ pub(crate) async fn cargo(words: &[&str], mut totals: Option<&mut Totals>) -> Re
     let mut command = Command::new(program);
     command.args(words).current_dir(paths::workspace()?).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     // Set for this program by the cargo that ran it; another package's tests must not see them.
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
+    for name in set_by_cargo() {
+        command.env_remove(name);
     }
     let mut child = command.spawn().context("cannot start cargo")?;
     if let Some(output) = child.stdout.take() {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rules::write::{Event, Step};
 
 use super::{
-    claims, history,
+    history,
     numbers::{self, PreparingDelete, Rollback, Targets},
     order, scale,
     snapshot::Snapshot,
@@ -130,10 +130,4 @@ fn targets(world: &Snapshot, now: Timestamp) -> Targets {
 fn min_ready(world: &Snapshot, status: &Status) -> Option<Duration> {
     let seconds = u64::try_from(world.min_ready_seconds()).ok().filter(|seconds| *seconds > 0)?;
     (status.wanted.available_replicas != status.wanted.ready_replicas).then(|| Duration::from_secs(seconds))
-}
-
-/// What must happen before anything is planned: claims whose Pod is gone, where they are not reused (CS-12, CS-62).
-#[must_use]
-pub fn claims_first(world: &Snapshot) -> Option<Step> {
-    claims::clean_up(world)
 }

@@ -95,7 +95,7 @@ impl Reconciler {
                 return Ok(Requeue::Done);
             }
         };
-        let owner = Owner { reference: reference(&cloneset) };
+        let owner = Owner { reference: Reference::of(cloneset.as_ref()) };
         let owned = this.stores.owned_pods(&cloneset, &selector);
         if let Some((object, wait)) =
             observe::behind(&this.expectations.versions, &cloneset, &owned.pods, clock::instant())
@@ -120,7 +120,7 @@ impl Reconciler {
             seed: fastrand::u64(..),
             cloneset,
         };
-        if let Some(step) = plan::claims_first(&world) {
+        if let Some(step) = claims::clean_up(&world) {
             this.act(&owner, &[step]).await.into_result().context("clean up claims")?;
         }
         world.claims = claims::kept(&world);
@@ -298,10 +298,6 @@ fn may_update_after(scaled: &Outcome) -> bool {
 enum Pace {
     Moving,
     Still,
-}
-
-fn reference(cloneset: &CloneSet) -> Reference {
-    Reference::of(cloneset)
 }
 
 fn single(write: Write) -> Step {
