@@ -1,14 +1,13 @@
 //! The caches that all controllers share: one watch per kind in this process, with the indices that somebody reads.
 
 use api::{
-    cloneset::v1beta1::CloneSet,
-    k8s::{ControllerRevision, Node, PersistentVolumeClaim, Pod},
+    cloneset::CloneSet,
+    k8s::{ControllerRevision, Metadata, Node, PersistentVolumeClaim, Pod, Text, share},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use kube::Client;
 use rules::pod;
 use runtime::{
-    informer::{Cached, Index, Informer, Synced, watch_config},
+    informer::{Index, Informer, Synced},
     shutdown::Shutdown,
 };
 use tokio::task::JoinSet;
@@ -40,12 +39,12 @@ pub struct Caches {
     pub clonesets: Informer<CloneSet>,
 }
 
-fn owners(metadata: &ObjectMeta) -> Vec<String> {
-    metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect()
+fn owners(metadata: &Metadata) -> Vec<Text> {
+    metadata.owner_references.iter().map(|owner| owner.uid.clone()).collect()
 }
 
-fn controller_or_orphan(revision: &ControllerRevision) -> Vec<String> {
-    let namespace = || orphans_of(revision.metadata.namespace.as_deref().unwrap_or_default());
+fn controller_or_orphan(revision: &ControllerRevision) -> Vec<Text> {
+    let namespace = || share(&orphans_of(&revision.metadata.namespace));
     vec![pod::owner_controller(&revision.metadata).map_or_else(namespace, |owner| owner.uid.clone())]
 }
 
@@ -61,7 +60,7 @@ impl Default for Caches {
             nodes: Informer::new(Vec::new()),
             clonesets: Informer::new(vec![Index {
                 name: BY_NAMESPACE,
-                values: |cloneset: &CloneSet| cloneset.metadata.namespace.iter().cloned().collect(),
+                values: |cloneset: &CloneSet| vec![cloneset.metadata.namespace.clone()],
             }]),
         }
     }
@@ -82,14 +81,11 @@ impl Caches {
 
     /// Starts all watches; `namespace` restricts the namespaced ones (flag `--namespace`), empty means all.
     pub fn start(self, client: &Client, namespace: &str, shutdown: &Shutdown, tasks: &mut JoinSet<()>) {
-        tasks.spawn(self.pods.run(namespaced(client, namespace), watch_config(), shutdown.clone()));
-        tasks.spawn(self.claims.run(namespaced(client, namespace), watch_config(), shutdown.clone()));
-        tasks.spawn(self.revisions.run(namespaced(client, namespace), watch_config(), shutdown.clone()));
-        tasks.spawn(self.clonesets.run(namespaced(client, namespace), watch_config(), shutdown.clone()));
-        tasks.spawn(self.nodes.run(Api::all(client.clone()), watch_config(), shutdown.clone()));
+        let namespace = namespace.to_owned();
+        tasks.spawn(self.pods.run(client.clone(), namespace.clone(), shutdown.clone()));
+        tasks.spawn(self.claims.run(client.clone(), namespace.clone(), shutdown.clone()));
+        tasks.spawn(self.revisions.run(client.clone(), namespace.clone(), shutdown.clone()));
+        tasks.spawn(self.clonesets.run(client.clone(), namespace, shutdown.clone()));
+        tasks.spawn(self.nodes.run(client.clone(), String::new(), shutdown.clone()));
     }
-}
-
-fn namespaced<T: Cached + Resource<Scope = NamespaceResourceScope>>(client: &Client, namespace: &str) -> Api<T> {
-    if namespace.is_empty() { Api::all(client.clone()) } else { Api::namespaced(client.clone(), namespace) }
 }

@@ -44,9 +44,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
                 }
             }
             Change::Deleted { last } => {
-                if let Some(uid) = &last.metadata.uid {
-                    expectations.versions.forget(uid);
-                }
+                expectations.versions.forget(&last.metadata.uid);
             }
         }
     });
@@ -54,8 +52,8 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         let (pods, engine, expectations) = (pods.clone(), engine.clone(), expectations.clone());
         async move {
             let Some(pod) = pods.get(&key) else { return Ok(Requeue::Done) };
-            let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-            let seen = pod.metadata.resource_version.as_deref().unwrap_or_default();
+            let uid = pod.metadata.uid.as_str();
+            let seen = pod.metadata.resource_version.as_str();
             let ours_is_newer = expectations.versions.waiting(uid, seen, clock::instant()).is_some();
             if let Some(step) = plan(&pod, clock::now()).filter(|_| !ours_is_newer) {
                 let owner = Owner { reference: Reference::of(pod.as_ref()) };
@@ -87,10 +85,10 @@ fn plan(pod: &Pod, now: Timestamp) -> Option<Step> {
     };
     let write = Write {
         resource: POD,
-        namespace: pod.metadata.namespace.clone(),
-        name: pod.metadata.name.clone().unwrap_or_default(),
+        namespace: Some(pod.metadata.namespace.to_string()),
+        name: pod.metadata.name.to_string(),
         // A patch without resourceVersion: the kubelet writes this status too, and nothing here depends on it.
-        verb: Verb::Patch { uid: pod.metadata.uid.clone(), resource_version: None, patches: vec![patch] },
+        verb: Verb::Patch { uid: Some(pod.metadata.uid.to_string()), resource_version: None, patches: vec![patch] },
         reason: "add condition KruisePodReady",
         revision: None,
         on_success: None,

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use api::k8s::EndpointSlice;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, discovery::v1::EndpointSlice};
 use kube::{Api, Client, api::ListParams};
 use runtime::shutdown::Shutdown;
 use tracing::{info, warn};
@@ -61,7 +60,10 @@ async fn missing(client: &Client, namespace: &str, pod_webhook: bool) -> Result<
 /// slice without ports (ruling 16).
 fn serves(slice: &EndpointSlice) -> bool {
     slice.ports.as_ref().is_some_and(|ports| !ports.is_empty())
-        && slice.endpoints.iter().any(|endpoint| endpoint.conditions.ready != Some(false))
+        && slice
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) != Some(false))
 }
 
 fn service_name() -> String {
@@ -73,11 +75,11 @@ fn service_name() -> String {
 
 #[cfg(test)]
 mod tests {
-    use api::k8s::EndpointSlice;
+    use k8s_openapi::api::discovery::v1::EndpointSlice;
     use serde_json::{Value, json};
 
     fn serves(ports: Value, ready: Value) -> bool {
-        let slice = json!({"metadata": {"name": "s"}, "ports": ports, "endpoints": [{"conditions": {"ready": ready}}]});
+        let slice = json!({"metadata": {"name": "s"}, "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [], "conditions": {"ready": ready}}]});
         super::serves(&serde_json::from_value::<EndpointSlice>(slice).unwrap())
     }
 

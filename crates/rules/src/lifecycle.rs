@@ -100,7 +100,7 @@ pub fn is_all_hooked(pod: &Pod, hook: Option<&LifecycleHook>) -> bool {
 }
 
 fn has_finalizer(pod: &Pod, finalizer: &str) -> bool {
-    pod.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|other| other == finalizer))
+    pod.metadata.finalizers.iter().any(|other| other == finalizer)
 }
 
 /// Whether the Pod carries the revision that the workload updates to.

@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use api::{k8s::Pod, keys};
+use api::{
+    k8s::{Pairs, Pod},
+    keys,
+};
 use jiff::Timestamp;
 
 use crate::pod;
@@ -19,7 +22,7 @@ use crate::pod;
 const HOSTNAME_KEY: &str = "kubernetes.io/hostname";
 
 /// Labels of a node by its name; `None` for a node that cannot be read.
-pub type NodeLabels<'a> = dyn Fn(&str) -> Option<BTreeMap<String, String>> + 'a;
+pub type NodeLabels<'a> = dyn Fn(&str) -> Option<Pairs> + 'a;
 
 /// All that the order of deletion depends on beside the Pods (CS-50).
 #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ impl DeletionOrder<'_> {
             }
             return;
         }
-        let mut nodes: BTreeMap<&str, Option<BTreeMap<String, String>>> = BTreeMap::new();
+        let mut nodes: BTreeMap<&str, Option<Pairs>> = BTreeMap::new();
         for node in placed.iter().map(|one| one.pod.spec.node_name.as_str()).filter(|name| !name.is_empty()) {
             nodes.entry(node).or_insert_with(|| (self.node_labels)(node));
         }
@@ -183,11 +186,11 @@ fn is_assigned(pod: &Pod) -> bool {
 /// Since when the Pod is Ready. Compared only among Pods that agree in being Ready, so `None` is no rule for others.
 fn ready_since(pod: &Pod) -> LatestFirst {
     let ready = pod::ready_condition(pod).filter(|_| pod::is_ready(pod))?;
-    ready.last_transition_time.as_ref().map(|time| Reverse(time.0))
+    ready.last_transition_time.map(Reverse)
 }
 
 fn created(pod: &Pod) -> LatestFirst {
-    pod.metadata.creation_timestamp.as_ref().map(|time| Reverse(time.0))
+    pod.metadata.creation_timestamp.map(Reverse)
 }
 
 /// A spread rank; more crowded Pods go first. Never NaN: sums of products of counts and logarithms.
@@ -242,7 +245,7 @@ fn rank_same_node(placed: &mut [Placed]) {
 }
 
 /// Adds one constraint's share: the place in the Pod's topology group, the more so the more such groups there are.
-fn rank_topology(placed: &mut [Placed], key: &str, nodes: &BTreeMap<&str, Option<BTreeMap<String, String>>>) {
+fn rank_topology(placed: &mut [Placed], key: &str, nodes: &BTreeMap<&str, Option<Pairs>>) {
     let mut domains: BTreeMap<&str, Vec<&mut Placed>> = BTreeMap::new();
     for one in placed {
         let labels = nodes.get(one.pod.spec.node_name.as_str()).and_then(Option::as_ref);

@@ -4,11 +4,10 @@
 //! by the kind; which states a Pod may go through is `lifecycle`; what its revision is, `revision`.
 
 use api::{
-    k8s::{Pod, PodCondition},
+    k8s::{Metadata, OwnerReference, Pod, PodCondition, Text},
     keys,
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::lifecycle::State;
 
@@ -31,7 +30,7 @@ pub fn is_ready(pod: &Pod) -> bool {
 pub fn is_update_ready(pod: &Pod, seconds: i32, now: Timestamp) -> bool {
     let old_enough = |ready: &PodCondition| match (seconds, &ready.last_transition_time) {
         (..=0, _) => true,
-        (_, Some(since)) => now.duration_since(since.0) > SignedDuration::from_secs(seconds.into()),
+        (_, Some(since)) => now.duration_since(*since) > SignedDuration::from_secs(seconds.into()),
         (_, None) => false,
     };
     pod.status.phase == "Running"
@@ -53,14 +52,14 @@ pub fn has_specified_delete_label(pod: &Pod) -> bool {
 
 /// The owner reference that controls the object; at most one does.
 #[must_use]
-pub fn owner_controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
-    owners(meta).find(|owner| owner.controller == Some(true))
+pub fn owner_controller(metadata: &Metadata) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().find(|owner| owner.controller == Some(true))
 }
 
 /// Whether any owner reference names this UID (CS-1).
 #[must_use]
-pub fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
-    owners(meta).any(|owner| owner.uid == uid)
+pub fn is_owned_by(metadata: &Metadata, uid: &str) -> bool {
+    metadata.owner_references.iter().any(|owner| owner.uid == uid)
 }
 
 /// The condition `Ready`.
@@ -90,11 +89,12 @@ pub fn max_restarts(pod: &Pod) -> i32 {
 /// The highest restart count among restartable init containers (sidecars of the Pod API); 0 without any.
 #[must_use]
 pub fn max_sidecar_restarts(pod: &Pod) -> i32 {
-    let is_sidecar = |name: &str| {
-        pod.spec.init_containers.iter().any(|container| container.name == name && container.restart_policy == "Always")
-    };
     let statuses = pod.status.init_container_statuses.iter();
-    statuses.filter(|status| is_sidecar(&status.name)).map(|status| status.restart_count).max().unwrap_or_default()
+    statuses
+        .filter(|status| pod.spec.sidecars.contains(&status.name))
+        .map(|status| status.restart_count)
+        .max()
+        .unwrap_or_default()
 }
 
 /// The instance id that ties a CloneSet's Pod to its claims (CS-66).
@@ -106,17 +106,13 @@ pub fn instance_id(pod: &Pod) -> Option<&str> {
 /// The value of one label.
 #[must_use]
 pub fn label<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
-    pod.metadata.labels.as_ref()?.get(key).map(String::as_str)
+    pod.metadata.labels.get(key).map(Text::as_str)
 }
 
 /// The value of one annotation.
 #[must_use]
 pub fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
-    pod.metadata.annotations.as_ref()?.get(key).map(String::as_str)
-}
-
-fn owners(meta: &ObjectMeta) -> impl Iterator<Item = &OwnerReference> {
-    meta.owner_references.iter().flatten()
+    pod.metadata.annotations.get(key).map(Text::as_str)
 }
 
 fn is_true(condition: &PodCondition) -> bool {
@@ -226,7 +222,7 @@ mod tests {
             assert!(is_update_ready(&pod, 0, now), "state {state:?}");
         }
         let mut empty_label = running("2026-01-01T00:00:00Z", &[], "Normal");
-        empty_label.metadata.labels.as_mut().unwrap().insert("lifecycle.apps.kruise.io/state".into(), String::new());
+        empty_label.metadata.labels.insert("lifecycle.apps.kruise.io/state", "");
         assert!(is_available(&empty_label, 0, now));
     }
 
@@ -248,7 +244,7 @@ mod tests {
         assert!(is_owned_by(&pod.metadata, "a"));
         assert!(!is_owned_by(&pod.metadata, "d"));
         assert_eq!(owner_controller(&pod.metadata).map(|owner| owner.uid.as_str()), Some("c"));
-        assert_eq!(owner_controller(&ObjectMeta::default()), None);
+        assert_eq!(owner_controller(&Metadata::default()), None);
     }
 
     #[test] // CS-50, CS-56

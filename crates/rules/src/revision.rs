@@ -4,8 +4,7 @@
 
 use std::cmp::Ordering;
 
-use api::k8s::ControllerRevision;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use api::k8s::{ControllerRevision, OwnerReference};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -110,15 +109,13 @@ pub fn holds(revision: &ControllerRevision, template: &Value) -> bool {
 }
 
 fn keeps_unknown(revision: &ControllerRevision) -> bool {
-    revision.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(KEEPS_UNKNOWN_ANNOTATION))
+    revision.metadata.annotations.contains_key(KEEPS_UNKNOWN_ANNOTATION)
 }
 
 /// Order of the revisions of one workload (RV-4).
 #[must_use]
 pub fn order(left: &ControllerRevision, right: &ControllerRevision) -> Ordering {
-    let key = |of: &ControllerRevision| {
-        (of.revision, of.metadata.creation_timestamp.as_ref().map(|time| time.0), of.metadata.name.clone())
-    };
+    let key = |of: &ControllerRevision| (of.revision, of.metadata.creation_timestamp, of.metadata.name.clone());
     key(left).cmp(&key(right))
 }
 
@@ -204,7 +201,7 @@ mod tests {
         newer["spec"]["fancy"] = json!(true);
         let ours = stored("a", 1, &template("x:1"));
         let mut theirs = ours.clone();
-        theirs.metadata.annotations = None;
+        theirs.metadata.annotations = Default::default();
         assert!(!holds(&ours, &newer), "a newer member added by the user is a new revision");
         assert!(holds(&theirs, &newer), "at take-over nothing may restart");
     }

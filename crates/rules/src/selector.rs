@@ -1,13 +1,14 @@
 //! Label selectors: which labels they match, and the text that scale clients list Pods with (section 3.1 of the
 //! CloneSet page).
 //!
-//! Matching is kube's. Left to others: whether keys and values are well-formed labels, and whether a selector may be
+//! The text is kube's. Left to others: whether keys and values are well-formed labels, and whether a selector may be
 //! empty, are questions of admission; an empty one matches everything here, as in Kubernetes.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeSet, fmt};
 
+use api::k8s::Pairs;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use kube::core::{Expression, SelectorExt};
+use kube::core::Expression;
 
 /// Why a selector cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum SelectorError {
 ///
 /// Its text is the form of `status.labelSelector`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector(kube::core::Selector);
+pub struct Selector(Vec<Expression>);
 
 impl Selector {
     /// Checks and sorts the requirements. An empty selector matches everything.
@@ -59,25 +60,40 @@ impl Selector {
         Ok(Self(requirements.into_iter().map(|(_, expression)| expression).collect()))
     }
 
-    /// Whether the labels meet every requirement; a Pod without labels has no keys.
+    /// Whether the labels meet every requirement.
     #[must_use]
-    pub fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
-        match labels {
-            Some(labels) => self.0.matches(labels),
-            None => self.0.matches(&BTreeMap::new()),
-        }
+    pub fn matches(&self, labels: &Pairs) -> bool {
+        self.0.iter().all(|requirement| match requirement {
+            Expression::Equal(key, value) => labels.get(key).is_some_and(|held| held == value),
+            Expression::NotEqual(key, value) => labels.get(key).is_none_or(|held| held != value),
+            Expression::In(key, values) => labels.get(key).is_some_and(|held| values.contains(held.as_str())),
+            Expression::NotIn(key, values) => labels.get(key).is_none_or(|held| !values.contains(held.as_str())),
+            Expression::Exists(key) => labels.contains_key(key),
+            Expression::DoesNotExist(key) => !labels.contains_key(key),
+        })
+    }
+
+    /// The keys that must have one of some values, with these: where a matching object can be looked up.
+    pub fn values_asked_for(&self) -> impl Iterator<Item = (&str, BTreeSet<&str>)> {
+        self.0.iter().filter_map(|requirement| match requirement {
+            Expression::Equal(key, value) => Some((key.as_str(), BTreeSet::from([value.as_str()]))),
+            Expression::In(key, values) => Some((key.as_str(), values.iter().map(String::as_str).collect())),
+            Expression::NotEqual(..) | Expression::NotIn(..) | Expression::Exists(_) | Expression::DoesNotExist(_) => {
+                None
+            }
+        })
     }
 
     /// Whether there is no requirement, so that everything matches.
     #[must_use]
     pub fn selects_all(&self) -> bool {
-        self.0.selects_all()
+        self.0.is_empty()
     }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.iter().cloned().collect::<kube::core::Selector>().fmt(f)
     }
 }
 
@@ -118,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_operator_treats_an_absent_key_as_kubernetes_does() {
-        let labels = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let labels = |pairs: &[(&str, &str)]| -> Pairs {
             pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
         };
         // operator, values, matches app=a, matches app=c, matches no app
@@ -129,10 +145,10 @@ mod tests {
             ("DoesNotExist", &[], false, false, true),
         ] {
             let selector = compile(expressions(&[("app", operator, values)])).unwrap();
-            assert_eq!(selector.matches(Some(&labels(&[("app", "a")]))), a, "{operator} {values:?} of a");
-            assert_eq!(selector.matches(Some(&labels(&[("app", "c"), ("x", "a")]))), c, "{operator} {values:?} of c");
-            assert_eq!(selector.matches(Some(&labels(&[("x", "a")]))), absent, "{operator} {values:?} of no app");
-            assert_eq!(selector.matches(None), absent, "{operator} {values:?} of no labels");
+            assert_eq!(selector.matches(&labels(&[("app", "a")])), a, "{operator} {values:?} of a");
+            assert_eq!(selector.matches(&labels(&[("app", "c"), ("x", "a")])), c, "{operator} {values:?} of c");
+            assert_eq!(selector.matches(&labels(&[("x", "a")])), absent, "{operator} {values:?} of no app");
+            assert_eq!(selector.matches(&Pairs::default()), absent, "{operator} {values:?} of no labels");
         }
     }
 
@@ -141,10 +157,10 @@ mod tests {
         let mut selector = expressions(&[("tier", "Exists", &[])]);
         selector["matchLabels"] = json!({"app": "web"});
         let selector = compile(selector).unwrap();
-        let labels = |value: Value| -> BTreeMap<String, String> { serde_json::from_value(value).unwrap() };
-        assert!(selector.matches(Some(&labels(json!({"app": "web", "tier": ""})))));
-        assert!(!selector.matches(Some(&labels(json!({"app": "web"})))));
-        assert!(!selector.matches(Some(&labels(json!({"app": "db", "tier": "x"})))));
+        let labels = |value: Value| -> Pairs { serde_json::from_value(value).unwrap() };
+        assert!(selector.matches(&labels(json!({"app": "web", "tier": ""}))));
+        assert!(!selector.matches(&labels(json!({"app": "web"}))));
+        assert!(!selector.matches(&labels(json!({"app": "db", "tier": "x"}))));
     }
 
     #[test] // section 3.1
@@ -165,7 +181,7 @@ mod tests {
     #[test]
     fn an_empty_selector_matches_everything_and_says_so() {
         let selector = compile(json!({})).unwrap();
-        assert!(selector.selects_all() && selector.matches(None));
+        assert!(selector.selects_all() && selector.matches(&Pairs::default()));
         assert!(!compile(json!({"matchLabels": {"app": "web"}})).unwrap().selects_all());
     }
 

@@ -5,12 +5,19 @@
 use std::env;
 
 use anyhow::Context;
+use api::k8s::Projection;
+use kube::api::GetParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Request;
 use kube::{Client, Config};
+use serde::de::DeserializeOwned;
 
 use crate::flags::{ClientArgs, Limits};
 
+mod fresh;
 mod throttle;
+
+pub(crate) use fresh::fresh_lists;
 
 /// Connects as told: `--kubeconfig`, else `KUBECONFIG`, else the Pod's service account, else `~/.kube/config`.
 /// `user_agent` is also what the API server shows as field manager where none is given (PL-33).
@@ -44,6 +51,24 @@ async fn find_config(args: &ClientArgs) -> anyhow::Result<Config> {
     Config::from_kubeconfig(&options)
         .await
         .context("no --kubeconfig, KUBECONFIG or service account, and no ~/.kube/config")
+}
+
+/// Reads one object live, as its projection; `None` where there is none.
+///
+/// # Errors
+/// The server could not be asked, refused, or the object cannot be read.
+pub async fn get<T>(client: &Client, namespace: &str, name: &str) -> kube::Result<Option<T>>
+where
+    T: Projection + DeserializeOwned,
+{
+    let namespace = (!namespace.is_empty()).then_some(namespace);
+    let url = <T::Of as kube::Resource>::url_path(&(), namespace);
+    let request = Request::new(url).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+    match client.request(request).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(err) => Err(err),
+    }
 }
 
 /// A failed request in one line: what the server said, or why it said nothing.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use api::k8s::Projection;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -55,14 +56,14 @@ pub struct Reference {
 
 impl Reference {
     /// The reference to an object that was read.
-    pub fn of<T: kube::Resource<DynamicType = ()>>(object: &T) -> Self {
-        let meta = object.meta();
+    pub fn of<T: Projection>(object: &T) -> Self {
+        let metadata = object.metadata();
         Self {
-            api_version: T::api_version(&()).into_owned(),
-            kind: T::kind(&()).into_owned(),
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
+            api_version: <T::Of as kube::Resource>::api_version(&()).into_owned(),
+            kind: <T::Of as kube::Resource>::kind(&()).into_owned(),
+            namespace: metadata.namespace.to_string(),
+            name: metadata.name.to_string(),
+            uid: metadata.uid.to_string(),
         }
     }
 }

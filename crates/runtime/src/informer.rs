@@ -7,11 +7,13 @@
 use std::fmt::{self, Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
+use api::k8s::{Projection, Text};
 use futures::{Stream, StreamExt};
-use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_kind};
+use kube::{Api, Client};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -24,34 +26,45 @@ use crate::metrics;
 use crate::shutdown::Shutdown;
 
 mod cache;
+mod failure;
+mod select;
 mod store;
+mod wire;
 
 pub use cache::Cache;
+use failure::{Ended, Lists};
+pub use select::selectable;
 pub use store::Store;
+use wire::{Lenient, Seen, Strict, Wire};
 
-/// What a cache can hold: a kind, or the read part of one.
-pub trait Cached: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
-impl<T: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cached for T {}
+/// What a cache can hold: the read part of a kind.
+pub trait Cached: Projection + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
+impl<T: Projection + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cached for T {}
+
+/// The kind that a cache holds a part of.
+fn kind<T: Cached>() -> String {
+    <T::Of as kube::Resource>::kind(&()).into_owned()
+}
 
 /// Namespace and name of an object; the namespace of a cluster-scoped one is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Namespace, empty for cluster-scoped objects.
-    pub namespace: String,
+    pub namespace: Text,
     /// Name.
-    pub name: String,
+    pub name: Text,
 }
 
 impl ObjectKey {
     /// A key from its parts.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Text>, name: impl Into<Text>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// The key of an object.
-    pub fn of<T: kube::Resource>(object: &T) -> Self {
-        let meta = object.meta();
-        Self { namespace: meta.namespace.clone().unwrap_or_default(), name: meta.name.clone().unwrap_or_default() }
+    /// The key of an object; it shares the object's own text.
+    pub fn of<T: Projection>(object: &T) -> Self {
+        let metadata = object.metadata();
+        Self { namespace: metadata.namespace.clone(), name: metadata.name.clone() }
     }
 }
 
@@ -70,7 +83,7 @@ pub struct Index<T> {
     /// Name given to [`Store::by_index`].
     pub name: &'static str,
     /// The values of one object; none leaves it out of the index.
-    pub values: fn(&T) -> Vec<String>,
+    pub values: fn(&T) -> Vec<Text>,
 }
 
 /// What happened to one object, told after the cache shows it.
@@ -97,12 +110,9 @@ pub enum Change<T> {
     },
 }
 
-/// How to list and watch: pages of 500, as of now. A list from the API server's cache may be older than what was seen
-/// before, and would then show deletions that never happened.
-#[must_use]
-pub fn watch_config() -> watcher::Config {
-    watcher::Config::default().page_size(500)
-}
+/// Pause before a list that follows an expired watch: a server that expires each watch at once must not be asked for
+/// everything without end.
+const LIST_PAUSE: Duration = Duration::from_secs(1);
 
 type Handler<T> = Box<dyn Fn(&Change<T>) + Send + Sync>;
 
@@ -134,88 +144,133 @@ impl<T: Cached> Informer<T> {
     /// Tells when the first list is in the cache and all handlers have seen it.
     #[must_use]
     pub fn synced(&self) -> Synced {
-        Synced { kind: T::kind(&()).into_owned(), flag: self.synced.subscribe() }
+        Synced { kind: kind::<T>(), flag: self.synced.subscribe() }
     }
 
-    /// Lists and watches until the end is asked for. Errors are logged, counted and tried again with back-off.
-    pub async fn run(self, api: Api<T>, config: watcher::Config, shutdown: Shutdown) {
-        let mut this = self;
+    /// Adds an index, unless there is one of that name.
+    pub fn index(&mut self, index: Index<T>) {
+        self.cache.index(index);
+    }
+
+    /// Lists and watches until the end is asked for; an empty namespace means all of them. Errors are logged, counted
+    /// and tried again with back-off. The first list is streamed where the server can do that, else it comes in pages;
+    /// objects are decoded straight into the projection until one does not fit, see `wire.rs`.
+    pub async fn run(mut self, client: Client, namespace: String, shutdown: Shutdown) {
+        let client = client::fresh_lists(client);
+        let (mut lists, mut strict) = (Lists::Streamed, true);
         loop {
-            // A watch that may not start at the version where the last one ended would ask for the same version for
-            // ever: only a new watcher lists again.
-            let events = watch_kind(api.clone(), config.clone()).default_backoff();
-            if matches!(this.follow(events, &shutdown).await, Followed::ToTheEnd) {
-                return;
+            let ended = if strict {
+                self.follow(watch::<Strict<T>>(&client, &namespace, lists), &shutdown).await
+            } else {
+                self.follow(watch::<Lenient<T>>(&client, &namespace, lists), &shutdown).await
+            };
+            match ended {
+                Ended::Asked => return,
+                Ended::NotStreamed if lists == Lists::Streamed => lists = Lists::Paged,
+                Ended::Unreadable if strict => strict = false,
+                Ended::Expired | Ended::NotStreamed | Ended::Unreadable => tokio::select! {
+                    () = shutdown.requested() => return,
+                    () = tokio::time::sleep(LIST_PAUSE) => {}
+                },
             }
         }
     }
 
-    async fn follow(&mut self, events: impl Stream<Item = watcher::Result<Event<T>>>, shutdown: &Shutdown) -> Followed {
+    async fn follow<W: Wire<T>>(
+        &mut self,
+        events: impl Stream<Item = watcher::Result<Event<W>>>,
+        shutdown: &Shutdown,
+    ) -> Ended {
         let mut events = std::pin::pin!(events);
-        let kind = T::kind(&());
+        let mut broken_off = 0;
         loop {
             let event = tokio::select! {
-                () = shutdown.requested() => return Followed::ToTheEnd,
+                () = shutdown.requested() => return Ended::Asked,
                 event = events.next() => event,
             };
             match event {
-                Some(Ok(event)) => self.take(event),
-                Some(Err(err)) => {
-                    ERRORS.get_or_create(&vec![("kind", kind.to_string())]).inc();
-                    warn!(%kind, err = words(&err), "watch failed, try again");
-                    if is_expired(&err) {
-                        return Followed::UntilExpired;
+                Some(Ok(Event::Init)) => {
+                    self.take(Event::Init);
+                    // A list that ends early is no error to the watcher: it starts another at once.
+                    tokio::select! {
+                        () = shutdown.requested() => return Ended::Asked,
+                        () = tokio::time::sleep(failure::pause_after(broken_off)) => broken_off += 1,
                     }
                 }
-                None => return Followed::UntilExpired,
+                Some(Ok(event)) => {
+                    if matches!(event, Event::InitDone) {
+                        broken_off = 0;
+                    }
+                    self.take(wire::event(event));
+                }
+                Some(Err(err)) => {
+                    ERRORS.get_or_create(&vec![("kind", kind::<T>())]).inc();
+                    let ended = failure::ends(&err);
+                    warn!(kind = kind::<T>(), err = failure::words(&err), "{}", failure::what_follows(ended));
+                    if let Some(ended) = ended {
+                        return ended;
+                    }
+                }
+                None => return Ended::Expired,
             }
         }
     }
 
-    fn take(&mut self, event: Event<T>) {
+    fn take(&mut self, event: Event<Seen<T>>) {
+        if let Event::InitApply(Seen::Unreadable { key, err })
+        | Event::Apply(Seen::Unreadable { key, err })
+        | Event::Delete(Seen::Unreadable { key, err }) = &event
+        {
+            UNREADABLE.get_or_create(&vec![("kind", kind::<T>())]).inc();
+            warn!(kind = kind::<T>(), object = %key, err, "object cannot be read, go on with what was known of it");
+        }
         let done = matches!(event, Event::InitDone);
-        for change in self.cache.apply(event) {
+        for change in self.cache.take(event) {
             for handler in &self.handlers {
                 // One bad object must not end the watch for all others.
                 if catch_unwind(AssertUnwindSafe(|| handler(&change))).is_err() {
-                    error!(kind = %T::kind(&()), "handler panicked, go on without it for this change");
+                    error!(kind = kind::<T>(), "handler panicked, go on without it for this change");
                 }
             }
         }
         if done {
             let objects = self.cache.store().len();
-            OBJECTS
-                .get_or_create(&vec![("kind", T::kind(&()).into_owned())])
-                .set(i64::try_from(objects).unwrap_or(i64::MAX));
-            debug!(kind = %T::kind(&()), objects, "cache is complete");
+            OBJECTS.get_or_create(&vec![("kind", kind::<T>())]).set(i64::try_from(objects).unwrap_or(i64::MAX));
+            debug!(kind = kind::<T>(), objects, "cache is complete");
             self.synced.send_replace(true);
         }
     }
 }
 
-enum Followed {
-    ToTheEnd,
-    UntilExpired,
-}
-
-/// Whether the server no longer has the version that the watch wants to start from.
-fn is_expired(err: &watcher::Error) -> bool {
-    matches!(err, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
-}
-
-/// The error and what the server said, once.
-fn words(err: &watcher::Error) -> String {
-    match err {
-        watcher::Error::InitialListFailed(err) => format!("list: {}", client::words(err)),
-        watcher::Error::WatchStartFailed(err) => format!("start watch: {}", client::words(err)),
-        watcher::Error::WatchFailed(err) => format!("read watch: {}", client::words(err)),
-        watcher::Error::WatchError(status) => format!("watch ended by server: {}", status.message),
-        watcher::Error::NoResourceVersion => err.to_string(),
-    }
+/// Lists as of now, then watches. A list from the API server's cache may be older than what was seen before, and would
+/// then show deletions that never happened: see [`client::fresh_lists`].
+fn watch<W>(client: &Client, namespace: &str, lists: Lists) -> impl Stream<Item = watcher::Result<Event<W>>> + use<W>
+where
+    W: kube::Resource<DynamicType = (), Scope = kube::core::DynamicResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    let api = match namespace {
+        "" => Api::all(client.clone()),
+        namespace => Api::namespaced_with(client.clone(), namespace, &()),
+    };
+    let config = watcher::Config::default();
+    let config = match lists {
+        Lists::Streamed => config.streaming_lists(),
+        // Few enough to be decoded in a few MiB, enough to be worth a request.
+        Lists::Paged => config.page_size(500),
+    };
+    watch_kind(api, config).default_backoff()
 }
 
 static ERRORS: LazyLock<Family<Vec<(&'static str, String)>, Counter>> =
     LazyLock::new(|| metrics::counters("kruise_informer_errors", "Failed lists and watches by kind"));
+static UNREADABLE: LazyLock<Family<Vec<(&'static str, String)>, Counter>> = LazyLock::new(|| {
+    metrics::counters("kruise_informer_unreadable_objects", "Objects that could not be decoded by kind")
+});
 static OBJECTS: LazyLock<Family<Vec<(&'static str, String)>, Gauge>> = LazyLock::new(|| {
     metrics::gauges("kruise_informer_listed_objects", "Objects in the cache after the last list by kind")
 });
@@ -250,3 +305,5 @@ impl Synced {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;

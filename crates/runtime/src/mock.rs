@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body as Served;
+use futures::StreamExt;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
@@ -26,6 +28,10 @@ pub(crate) enum Answer {
     Ok(Value),
     /// HTTP status and Kubernetes' reason.
     Refuse(u16, &'static str),
+    /// A watch that tells these lines, and then nothing more, for ever.
+    Lines(Vec<Value>),
+    /// A watch that tells these lines, and then ends.
+    LinesAndEnd(Vec<Value>),
     /// Nothing, for ever.
     Silence,
     /// The answer, after a while.
@@ -83,11 +89,16 @@ pub(crate) fn server(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) 
     (Client::new(service, "default"), kept)
 }
 
-async fn respond(mut answer: Answer) -> Result<Response<Body>, tower::BoxError> {
+async fn respond(mut answer: Answer) -> Result<Response<Served>, tower::BoxError> {
     loop {
         let (code, body) = match answer {
             Answer::Ok(body) => (200, body),
             Answer::Refuse(code, reason) => (code, refusal(code, reason)),
+            Answer::Lines(lines) => {
+                let forever = futures::stream::pending::<Result<Vec<u8>, tower::BoxError>>();
+                return watch(futures::stream::iter(encoded(lines)).chain(forever));
+            }
+            Answer::LinesAndEnd(lines) => return watch(futures::stream::iter(encoded(lines))),
             Answer::Silence => std::future::pending().await,
             Answer::Late(delay, later) => {
                 tokio::time::sleep(delay).await;
@@ -95,8 +106,18 @@ async fn respond(mut answer: Answer) -> Result<Response<Body>, tower::BoxError> 
                 continue;
             }
         };
-        return Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes()))?);
+        return Ok(Response::builder().status(code).body(Served::from(body.to_string()))?);
     }
+}
+
+fn encoded(lines: Vec<Value>) -> Vec<Result<Vec<u8>, tower::BoxError>> {
+    lines.into_iter().map(|line| Ok(format!("{line}\n").into_bytes())).collect()
+}
+
+fn watch(
+    lines: impl futures::Stream<Item = Result<Vec<u8>, tower::BoxError>> + Send + 'static,
+) -> Result<Response<Served>, tower::BoxError> {
+    Ok(Response::builder().status(200).body(Served::from_stream(lines))?)
 }
 
 fn refusal(code: u16, reason: &str) -> Value {

@@ -13,9 +13,13 @@ pub mod defaults;
 pub mod validation;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::schema::{self, Storage};
+use crate::{
+    k8s::{Metadata, part_of},
+    schema::{self, Storage},
+};
 
 /// The kind's name.
 pub const KIND: &str = "CloneSet";
@@ -30,6 +34,19 @@ pub const RE_CREATE: &str = "ReCreate";
 pub const IN_PLACE_IF_POSSIBLE: &str = "InPlaceIfPossible";
 /// Update policy: in place, or not at all.
 pub const IN_PLACE_ONLY: &str = "InPlaceOnly";
+
+/// A CloneSet as caches hold it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct CloneSet {
+    /// Metadata.
+    pub metadata: Metadata,
+    /// What is wanted.
+    pub spec: v1beta1::CloneSetSpec,
+    /// What was reported.
+    #[serde(default)]
+    pub status: Option<types::CloneSetStatus>,
+}
+part_of!(CloneSet, v1beta1::CloneSet);
 
 /// The versions of the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,10 +35,10 @@ pub fn clean_up(world: &Snapshot) -> Option<Step> {
     };
     let (active, inactive) = (of(&world.pods), of(&world.inactive));
     let fate = |claim: &PersistentVolumeClaim| {
-        let id = claim.metadata.labels.as_ref().and_then(|labels| labels.get(keys::INSTANCE_ID_LABEL));
+        let id = claim.metadata.labels.get(keys::INSTANCE_ID_LABEL);
         match id {
-            Some(id) if active.contains_key(id) => Fate::Kept,
-            Some(id) => inactive.get(id).map_or(Fate::Deleted, |pod| Fate::GoesWith(pod)),
+            Some(id) if active.contains_key(id.as_str()) => Fate::Kept,
+            Some(id) => inactive.get(id.as_str()).map_or(Fate::Deleted, |pod| Fate::GoesWith(pod)),
             None => Fate::Deleted,
         }
     };
@@ -69,29 +69,29 @@ pub fn kept(world: &Snapshot) -> Vec<Arc<PersistentVolumeClaim>> {
         return world.claims.clone();
     }
     let active: Vec<&str> = world.pods.iter().filter_map(|pod| pod::instance_id(pod)).collect();
-    let id = |claim: &PersistentVolumeClaim| claim.metadata.labels.as_ref()?.get(keys::INSTANCE_ID_LABEL).cloned();
+    let id = |claim: &PersistentVolumeClaim| claim.metadata.labels.get(keys::INSTANCE_ID_LABEL).cloned();
     world.claims.iter().filter(|claim| id(claim).is_some_and(|id| active.contains(&id.as_str()))).cloned().collect()
 }
 
 /// Replaces the CloneSet's owner reference by a controller reference to the Pod.
 fn hand_over(world: &Snapshot, claim: &PersistentVolumeClaim, pod: &Pod) -> Option<Write> {
-    let uid = world.cloneset.metadata.uid.as_deref()?;
-    let mut owners = claim.metadata.owner_references.clone().unwrap_or_default();
-    owners.retain(|owner| owner.uid != uid);
+    let uid = &world.cloneset.metadata.uid;
+    let mut owners = claim.metadata.owner_references.to_vec();
+    owners.retain(|owner| owner.uid != *uid);
     let mut owners = serde_json::to_value(owners).ok()?;
     owners.as_array_mut()?.push(json!({
         "apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid,
         "controller": true, "blockOwnerDeletion": true,
     }));
-    let name = claim.metadata.name.clone().unwrap_or_default();
+    let name = claim.metadata.name.to_string();
     let patch = Patch {
         subresource: Subresource::None,
         format: PatchFormat::Merge,
         body: json!({"metadata": {"ownerReferences": owners}}),
     };
     let verb = Verb::Patch {
-        uid: claim.metadata.uid.clone(),
-        resource_version: claim.metadata.resource_version.clone(),
+        uid: Some(claim.metadata.uid.to_string()),
+        resource_version: Some(claim.metadata.resource_version.to_string()),
         patches: vec![patch],
     };
     Some(Write {

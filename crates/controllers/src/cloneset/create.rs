@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use api::keys;
+use api::{k8s::Text, keys};
 use jiff::Timestamp;
 use rules::{
     hash::SAFE_ALPHABET,
@@ -33,12 +33,12 @@ pub(super) fn groups(world: &Snapshot, at_current: usize, at_update: usize, now:
 
 /// Instance ids for new Pods: those of claims that no active Pod carries, then random ones; ascending (CS-66).
 fn instance_ids(world: &Snapshot, count: usize) -> Vec<String> {
-    let claimed = world.claims.iter().filter_map(|claim| claim.metadata.labels.as_ref()?.get(keys::INSTANCE_ID_LABEL));
+    let claimed = world.claims.iter().filter_map(|claim| claim.metadata.labels.get(keys::INSTANCE_ID_LABEL));
     let active: BTreeSet<&str> = world.pods.iter().filter_map(|pod| pod::instance_id(pod)).collect();
-    let free: BTreeSet<&String> = claimed.clone().filter(|id| !active.contains(id.as_str())).collect();
-    let mut taken: BTreeSet<String> = claimed.cloned().collect();
+    let free: BTreeSet<&Text> = claimed.clone().filter(|id| !active.contains(id.as_str())).collect();
+    let mut taken: BTreeSet<String> = claimed.map(Text::to_string).collect();
     taken.extend(world.pods.iter().chain(&world.inactive).filter_map(|pod| pod::instance_id(pod)).map(str::to_owned));
-    let mut chosen: Vec<String> = free.into_iter().take(count).cloned().collect();
+    let mut chosen: Vec<String> = free.into_iter().take(count).map(Text::to_string).collect();
     let mut random = fastrand::Rng::with_seed(world.seed);
     while chosen.len() < count {
         let id: String = (0..ID_LENGTH).filter_map(|_| random.choice(SAFE_ALPHABET)).map(|c| char::from(*c)).collect();
@@ -69,7 +69,7 @@ fn group(world: &Snapshot, revision: &Revision, id: &str, now: Timestamp) -> Gro
 }
 
 fn claims(world: &Snapshot, id: &str) -> Group {
-    let present: BTreeSet<&str> = world.claims.iter().filter_map(|claim| claim.metadata.name.as_deref()).collect();
+    let present: BTreeSet<&str> = world.claims.iter().map(|claim| claim.metadata.name.as_str()).collect();
     let selector = world.spec().selector.match_labels.clone().unwrap_or_default();
     let missing = world.spec().volume_claim_templates.iter().filter_map(|template| {
         let name = format!("{}-{}-{id}", template_name(template), world.name());

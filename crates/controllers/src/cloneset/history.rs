@@ -18,15 +18,15 @@ const DEFAULT_HISTORY_LIMIT: i32 = 10;
 #[must_use]
 pub fn prune(world: &Snapshot) -> Option<Step> {
     let listed = &world.spec().scale_strategy.as_ref()?.pods_to_delete;
-    let present: BTreeSet<&str> = world.pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
+    let present: BTreeSet<&str> = world.pods.iter().map(|pod| pod.metadata.name.as_str()).collect();
     let kept: Vec<&String> = listed.iter().filter(|name| present.contains(name.as_str())).collect();
     if kept.len() == listed.len() {
         return None;
     }
     let body = json!({"spec": {"scaleStrategy": {"podsToDelete": kept}}});
     let verb = Verb::Patch {
-        uid: world.cloneset.metadata.uid.clone(),
-        resource_version: world.cloneset.metadata.resource_version.clone(),
+        uid: Some(world.cloneset.metadata.uid.to_string()),
+        resource_version: Some(world.cloneset.metadata.resource_version.to_string()),
         patches: vec![Patch { subresource: Subresource::None, format: PatchFormat::Merge, body }],
     };
     concurrent(vec![vec![writes::write(CLONE_SET, &world.cloneset.metadata, "prune podsToDelete", verb)]])
@@ -49,7 +49,7 @@ pub fn truncate(world: &Snapshot) -> Option<Step> {
         .history
         .iter()
         .filter(|stored| {
-            let name = stored.metadata.name.as_deref().unwrap_or_default();
+            let name = stored.metadata.name.as_str();
             !in_use.iter().any(|used| *used == name) && !carried.contains(revision::hash_part(name))
         })
         .collect();
@@ -58,7 +58,7 @@ pub fn truncate(world: &Snapshot) -> Option<Step> {
         .into_iter()
         .take(beyond)
         .map(|stored| {
-            let uid = stored.metadata.uid.clone().unwrap_or_default();
+            let uid = stored.metadata.uid.to_string();
             vec![writes::write(CONTROLLER_REVISION, &stored.metadata, "truncate history", Verb::Delete { uid })]
         })
         .collect();

@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use api::{
-    cloneset::v1beta1::CloneSet,
-    k8s::{ControllerRevision, Node, PersistentVolumeClaim, Pod},
+    cloneset::CloneSet,
+    k8s::{ControllerRevision, Metadata, Node, Pairs, PersistentVolumeClaim, Pod, Text},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::{
     ordering::topology_keys,
     pod, revision,
@@ -52,7 +51,7 @@ impl Stores {
     /// Owned Pods, and the owner references that must be put right (CS-12, CS-13).
     #[must_use]
     pub fn owned_pods(&self, cloneset: &CloneSet, selector: &Selector) -> Owned {
-        let uid = cloneset.metadata.uid.as_deref().unwrap_or_default();
+        let uid = cloneset.metadata.uid.as_str();
         let mut owned = Owned::default();
         let mut writes = Vec::new();
         for pod in self.pods.by_index(BY_OWNER, uid) {
@@ -60,7 +59,7 @@ impl Stores {
                 owned.inactive.push(pod);
                 continue;
             }
-            let matches = selector.matches(pod.metadata.labels.as_ref());
+            let matches = selector.matches(&pod.metadata.labels);
             let controller = pod::owner_controller(&pod.metadata).map(|owner| owner.uid.as_str());
             let ours = controller == Some(uid);
             if matches && ours {
@@ -76,7 +75,7 @@ impl Stores {
     /// Owned claims that are not terminating (CS-12, CS-63).
     #[must_use]
     pub fn owned_claims(&self, cloneset: &CloneSet) -> Vec<Arc<PersistentVolumeClaim>> {
-        let uid = cloneset.metadata.uid.as_deref().unwrap_or_default();
+        let uid = cloneset.metadata.uid.as_str();
         let mut claims = self.claims.by_index(BY_OWNER, uid);
         claims.retain(|claim| claim.metadata.deletion_timestamp.is_none());
         claims
@@ -85,18 +84,18 @@ impl Stores {
     /// Revisions that match the selector and are controlled by the CloneSet or by nobody, in order (RV-4).
     #[must_use]
     pub fn revisions_of(&self, cloneset: &CloneSet, selector: &Selector) -> Vec<Arc<ControllerRevision>> {
-        let uid = cloneset.metadata.uid.as_deref().unwrap_or_default();
-        let namespace = cloneset.metadata.namespace.as_deref().unwrap_or_default();
+        let uid = cloneset.metadata.uid.as_str();
+        let namespace = cloneset.metadata.namespace.as_str();
         let mut revisions = self.revisions.by_index(BY_CONTROLLER, uid);
         revisions.extend(self.revisions.by_index(BY_CONTROLLER, &orphans_of(namespace)));
-        revisions.retain(|stored| selector.matches(stored.metadata.labels.as_ref()));
+        revisions.retain(|stored| selector.matches(&stored.metadata.labels));
         revisions.sort_by(|left, right| revision::order(left, right));
         revisions
     }
 
     /// Labels of the Pods' nodes, where the template spreads by topology; empty otherwise.
     #[must_use]
-    pub fn node_labels(&self, cloneset: &CloneSet, pods: &[Arc<Pod>]) -> BTreeMap<String, BTreeMap<String, String>> {
+    pub fn node_labels(&self, cloneset: &CloneSet, pods: &[Arc<Pod>]) -> BTreeMap<Text, Pairs> {
         if topology_keys(&cloneset.spec.template).is_empty() {
             return BTreeMap::new();
         }
@@ -104,7 +103,7 @@ impl Stores {
             .map(|pod| &pod.spec.node_name)
             .filter_map(|name| {
                 let node = self.nodes.get(&ObjectKey::new("", name.clone()))?;
-                Some((name.clone(), node.metadata.labels.clone().unwrap_or_default()))
+                Some((name.clone(), node.metadata.labels.clone()))
             })
             .collect()
     }
@@ -112,8 +111,8 @@ impl Stores {
 
 /// Gives the reference up where the selector no longer matches, else makes it the controller's (CS-13, CS-133).
 fn reference_write(cloneset: &CloneSet, pod: &Pod, matches: bool) -> rules::write::Write {
-    let uid = cloneset.metadata.uid.as_deref().unwrap_or_default();
-    let mut owners = pod.metadata.owner_references.clone().unwrap_or_default();
+    let uid = cloneset.metadata.uid.as_str();
+    let mut owners = pod.metadata.owner_references.to_vec();
     owners.retain(|owner| owner.uid != uid);
     if matches {
         owners.push(owner_reference(cloneset));
@@ -124,8 +123,8 @@ fn reference_write(cloneset: &CloneSet, pod: &Pod, matches: bool) -> rules::writ
         body: json!({"metadata": {"ownerReferences": owners}}),
     };
     let verb = Verb::Patch {
-        uid: pod.metadata.uid.clone(),
-        resource_version: pod.metadata.resource_version.clone(),
+        uid: Some(pod.metadata.uid.to_string()),
+        resource_version: Some(pod.metadata.resource_version.to_string()),
         patches: vec![patch],
     };
     let reason = if matches { "take control of Pod" } else { "release Pod" };
@@ -142,12 +141,9 @@ pub fn behind(
     pods: &[Arc<Pod>],
     now: Instant,
 ) -> Option<(ObjectKey, VersionWait)> {
-    let waiting = |metadata: &ObjectMeta| {
-        let seen = metadata.resource_version.as_deref().unwrap_or_default();
-        let wait = versions.waiting(metadata.uid.as_deref()?, seen, now)?;
-        let key =
-            ObjectKey::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
-        Some((key, wait))
+    let waiting = |metadata: &Metadata| {
+        let wait = versions.waiting(&metadata.uid, &metadata.resource_version, now)?;
+        Some((ObjectKey::new(metadata.namespace.clone(), metadata.name.clone()), wait))
     };
     waiting(&cloneset.metadata).or_else(|| pods.iter().find_map(|pod| waiting(&pod.metadata)))
 }

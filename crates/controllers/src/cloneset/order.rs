@@ -207,7 +207,7 @@ fn compile(terms: &[WeightTerm]) -> Vec<(Selector, i64)> {
 }
 
 fn weight(pod: &Pod, weights: &[(Selector, i64)]) -> i64 {
-    let labels = pod.metadata.labels.as_ref();
+    let labels = &pod.metadata.labels;
     weights.iter().filter(|(selector, _)| selector.matches(labels)).map(|(_, weight)| weight).sum()
 }
 

@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use api::{
-    cloneset::v1beta1::CloneSet,
+    cloneset::CloneSet,
     k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
 };
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
 use prometheus_client::metrics::family::Family;
 use rules::{
@@ -18,7 +18,7 @@ use rules::{
 };
 use runtime::{
     act::{Engine, Outcome, Owner},
-    clock,
+    client, clock,
     controller::Requeue,
     events::{Recorder, Reference},
     expectations::{Expectations, Expected, VersionWait, Wait},
@@ -195,8 +195,8 @@ impl Inner {
                 outcome.into_result().context("settle revision")?;
                 return Ok(None);
             }
-            let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &owner.reference.namespace);
-            let taken = api.get(&name).await.context("read the revision that has the name")?;
+            let taken = client::get::<ControllerRevision>(&self.client, &owner.reference.namespace, &name).await;
+            let Some(taken) = taken.context("read the revision that has the name")? else { continue };
             if revision::holds(&taken, &cloneset.spec.template) {
                 return Ok(Some(revisions));
             }
@@ -228,17 +228,11 @@ impl Inner {
     async fn is_there(&self, key: &ObjectKey, expected: &Expected) -> anyhow::Result<bool> {
         let namespace = key.namespace.as_str();
         let found = match expected.resource {
-            "pods" => {
-                Api::<Pod>::namespaced(self.client.clone(), namespace).get_metadata_opt(&expected.name).await?.is_some()
-            }
+            "pods" => client::get::<Pod>(&self.client, namespace, &expected.name).await?.is_some(),
             "persistentvolumeclaims" => {
-                let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace);
-                claims.get_metadata_opt(&expected.name).await?.is_some()
+                client::get::<PersistentVolumeClaim>(&self.client, namespace, &expected.name).await?.is_some()
             }
-            _ => {
-                let revisions = Api::<ControllerRevision>::namespaced(self.client.clone(), namespace);
-                revisions.get_metadata_opt(&expected.name).await?.is_some()
-            }
+            _ => client::get::<ControllerRevision>(&self.client, namespace, &expected.name).await?.is_some(),
         };
         Ok(found)
     }
@@ -254,21 +248,21 @@ impl Inner {
                 self.count_leak(owner);
                 let namespace = object.namespace.as_str();
                 let live = if object == owner {
-                    let api = Api::<CloneSet>::namespaced(self.client.clone(), namespace);
-                    api.get_metadata_opt(&object.name).await?.map(|live| live.metadata)
+                    client::get::<CloneSet>(&self.client, namespace, &object.name).await?.map(|live| live.metadata)
                 } else {
-                    let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
-                    api.get_metadata_opt(&object.name).await?.map(|live| live.metadata)
+                    client::get::<Pod>(&self.client, namespace, &object.name).await?.map(|live| live.metadata)
                 };
-                let live = live.and_then(|live| live.resource_version);
-                warn!(written = %object, expected, live, "no watch event has shown our own write in time, go on");
+                let live = live.map(|live| live.resource_version);
+                warn!(written = %object, expected, live = live.as_deref(), "no watch event has shown our own write in time, go on");
                 Ok(Requeue::After(Duration::from_millis(1)))
             }
         }
     }
 
     fn count_leak(&self, owner: &ObjectKey) {
-        self.leaked.get_or_create(&vec![("namespace", owner.namespace.clone()), ("name", owner.name.clone())]).inc();
+        self.leaked
+            .get_or_create(&vec![("namespace", owner.namespace.to_string()), ("name", owner.name.to_string())])
+            .inc();
     }
 
     /// Says what is held back, once per change of reason. A pass that moves Pods and holds none back has not reached the
@@ -306,7 +300,7 @@ fn single(write: Write) -> Step {
 
 fn status_step(cloneset: &CloneSet, body: serde_json::Value) -> Step {
     let verb = Verb::Patch {
-        uid: cloneset.metadata.uid.clone(),
+        uid: Some(cloneset.metadata.uid.to_string()),
         resource_version: None,
         patches: vec![Patch { subresource: Subresource::Status, format: PatchFormat::Merge, body }],
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{cloneset::v1beta1::CloneSet, k8s::ControllerRevision, keys};
+use api::{cloneset::CloneSet, k8s::ControllerRevision, keys};
 use rules::{
     hash,
     revision::{self, Choice, NewRevision},
@@ -28,7 +28,8 @@ pub struct Settled {
 #[must_use]
 pub fn settle(cloneset: &CloneSet, history: Vec<Arc<ControllerRevision>>, collisions: i32) -> Settled {
     let template = &cloneset.spec.template;
-    let stored_name = |at: usize| history.get(at).and_then(|stored| stored.metadata.name.clone()).unwrap_or_default();
+    let stored_name =
+        |at: usize| history.get(at).and_then(|stored| Some(stored.metadata.name.to_string())).unwrap_or_default();
     let (name, write) = match revision::choose(&history, template) {
         Choice::Last(at) => (stored_name(at), None),
         Choice::Renumber { at, number } => {
@@ -49,7 +50,7 @@ pub fn settle(cloneset: &CloneSet, history: Vec<Arc<ControllerRevision>>, collis
 /// The listed revision that the status names (RV-9).
 fn current(cloneset: &CloneSet, history: &[Arc<ControllerRevision>]) -> Option<Revision> {
     let name = &cloneset.status.as_ref()?.current_revision;
-    let stored = history.iter().find(|stored| stored.metadata.name.as_ref() == Some(name))?;
+    let stored = history.iter().find(|stored| stored.metadata.name == *name)?;
     Some(Revision { name: name.clone(), template: revision::template_of(stored)? })
 }
 
@@ -60,11 +61,11 @@ fn claim_hash(cloneset: &CloneSet) -> String {
 
 fn object(cloneset: &CloneSet, number: i64, collisions: i32) -> Value {
     let mut annotations: Map<String, Value> =
-        cloneset.metadata.annotations.iter().flatten().map(|(key, value)| (key.clone(), json!(value))).collect();
+        cloneset.metadata.annotations.iter().map(|(key, value)| (key.to_string(), json!(value))).collect();
     annotations.insert(keys::CLAIM_HASH_ANNOTATION.to_owned(), json!(claim_hash(cloneset)));
     revision::object(&NewRevision {
-        owner_name: cloneset.metadata.name.as_deref().unwrap_or_default(),
-        namespace: cloneset.metadata.namespace.as_deref().unwrap_or_default(),
+        owner_name: cloneset.metadata.name.as_str(),
+        namespace: cloneset.metadata.namespace.as_str(),
         owner: owner_reference(cloneset),
         template: &cloneset.spec.template,
         annotations,
@@ -76,7 +77,7 @@ fn object(cloneset: &CloneSet, number: i64, collisions: i32) -> Value {
 fn create(cloneset: &CloneSet, name: String, body: Value) -> Write {
     Write {
         resource: CONTROLLER_REVISION,
-        namespace: cloneset.metadata.namespace.clone(),
+        namespace: Some(cloneset.metadata.namespace.to_string()),
         revision: Some(name.clone()),
         name,
         verb: Verb::Create { body },
@@ -89,15 +90,15 @@ fn create(cloneset: &CloneSet, name: String, body: Value) -> Write {
 /// An older equal revision becomes the newest one, with the present claim hash (RV-5, RV-6, CS-131).
 fn renumber(cloneset: &CloneSet, stored: &ControllerRevision, number: i64) -> Write {
     let present = claim_hash(cloneset);
-    let known = stored.metadata.annotations.as_ref().and_then(|all| all.get(keys::CLAIM_HASH_ANNOTATION));
-    let body = if known == Some(&present) {
+    let known = stored.metadata.annotations.get(keys::CLAIM_HASH_ANNOTATION);
+    let body = if known.is_some_and(|known| *known == present) {
         json!({"revision": number})
     } else {
         json!({"revision": number, "metadata": {"annotations": {keys::CLAIM_HASH_ANNOTATION: present}}})
     };
     let verb = Verb::Patch {
-        uid: stored.metadata.uid.clone(),
-        resource_version: stored.metadata.resource_version.clone(),
+        uid: Some(stored.metadata.uid.to_string()),
+        resource_version: Some(stored.metadata.resource_version.to_string()),
         patches: vec![Patch { subresource: Subresource::None, format: PatchFormat::Merge, body }],
     };
     writes::write(CONTROLLER_REVISION, &stored.metadata, "renumber revision", verb)

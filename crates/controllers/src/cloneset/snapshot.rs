@@ -6,11 +6,13 @@ use std::{
 };
 
 use api::{
-    cloneset::v1beta1::{CloneSet, CloneSetSpec, Lifecycle, RollingUpdate},
-    k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
+    cloneset::{
+        CloneSet,
+        v1beta1::{CloneSetSpec, Lifecycle, RollingUpdate},
+    },
+    k8s::{ControllerRevision, OwnerReference, Pairs, PersistentVolumeClaim, Pod, Text, share},
     keys,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use rules::{lifecycle::State, pod, revision};
 use serde_json::Value;
 
@@ -96,7 +98,7 @@ pub struct Snapshot {
     /// Its revisions.
     pub revisions: Revisions,
     /// Labels of the nodes that its Pods are on; only filled where the template has spread constraints.
-    pub nodes: BTreeMap<String, BTreeMap<String, String>>,
+    pub nodes: BTreeMap<Text, Pairs>,
     /// Flags and gates.
     pub settings: Settings,
     /// Where random instance ids start from (CS-66).
@@ -113,13 +115,13 @@ impl Snapshot {
     /// Name of the CloneSet.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.cloneset.metadata.name.as_deref().unwrap_or_default()
+        self.cloneset.metadata.name.as_str()
     }
 
     /// Namespace of the CloneSet.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.cloneset.metadata.namespace.as_deref().unwrap_or_default()
+        self.cloneset.metadata.namespace.as_str()
     }
 
     /// The controller reference that its Pods and revisions carry (page section 1).
@@ -164,7 +166,7 @@ impl Snapshot {
     #[must_use]
     pub fn is_specified_delete(&self, pod: &Pod) -> bool {
         let listed = self.spec().scale_strategy.as_ref().map_or(&[][..], |scale| &scale.pods_to_delete);
-        pod::has_specified_delete_label(pod) || listed.iter().any(|name| Some(name) == pod.metadata.name.as_ref())
+        pod::has_specified_delete_label(pod) || listed.iter().any(|name| pod.metadata.name == *name)
     }
 
     /// Whether replacements take over the claims of a Pod that somebody else deleted (CS-61, CS-62).
@@ -179,7 +181,7 @@ impl Snapshot {
         self.pods
             .iter()
             .filter(|pod| self.is_specified_delete(pod) || State::of(pod) == State::PreparingDelete)
-            .filter_map(|pod| pod.metadata.name.as_deref())
+            .map(|pod| pod.metadata.name.as_str())
             .collect()
     }
 }
@@ -194,10 +196,10 @@ pub fn reuses_claims(cloneset: &CloneSet) -> bool {
 #[must_use]
 pub fn owner_reference(cloneset: &CloneSet) -> OwnerReference {
     OwnerReference {
-        api_version: "apps.kruise.io/v1beta1".to_owned(),
-        kind: "CloneSet".to_owned(),
-        name: cloneset.metadata.name.clone().unwrap_or_default(),
-        uid: cloneset.metadata.uid.clone().unwrap_or_default(),
+        api_version: share("apps.kruise.io/v1beta1"),
+        kind: share("CloneSet"),
+        name: cloneset.metadata.name.clone(),
+        uid: cloneset.metadata.uid.clone(),
         controller: Some(true),
         block_owner_deletion: Some(true),
     }

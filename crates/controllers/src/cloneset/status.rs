@@ -78,7 +78,7 @@ fn counters(world: &Snapshot, now: Timestamp) -> CloneSetStatus {
     let settled = updated == replicas && replicas == wanted;
     let current = if settled { &world.revisions.update } else { &world.revisions.current };
     CloneSetStatus {
-        observed_generation: world.cloneset.metadata.generation.unwrap_or_default(),
+        observed_generation: world.cloneset.metadata.generation,
         replicas,
         ready_replicas: count(&|pod| pod::is_update_ready(pod, 0, now)),
         available_replicas: count(&|pod| pod::is_available(pod, min_ready, now)),

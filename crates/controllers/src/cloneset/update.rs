@@ -195,15 +195,11 @@ impl Judge<'_> {
 }
 
 fn judge_step(world: &Snapshot, target: &Revision, label: &str) -> Result<Change, String> {
-    let named =
-        |name: &str| world.revisions.history.iter().find(|stored| stored.metadata.name.as_deref() == Some(name));
-    let own =
-        world.revisions.history.iter().rfind(|stored| {
-            stored.metadata.name.as_deref().is_some_and(|name| revision::label_names(Some(label), name))
-        });
+    let named = |name: &str| world.revisions.history.iter().find(|stored| stored.metadata.name == *name);
+    let own = world.revisions.history.iter().rfind(|stored| revision::label_names(Some(label), &stored.metadata.name));
     let Some(own) = own else { return Err("its own revision is no longer in history".to_owned()) };
     let claim_hash = |of: Option<&Arc<api::k8s::ControllerRevision>>| {
-        of.and_then(|stored| stored.metadata.annotations.as_ref()?.get(keys::CLAIM_HASH_ANNOTATION).cloned())
+        of.and_then(|stored| stored.metadata.annotations.get(keys::CLAIM_HASH_ANNOTATION).cloned())
     };
     let claims_count = world.settings.claim_change == ClaimChange::Recreates && policy(world) != Policy::InPlaceOnly;
     if claims_count
@@ -237,7 +233,7 @@ fn policy(world: &Snapshot) -> Policy {
 /// The write that moves one Pod, `None` where it is on its way already (CS-59).
 fn move_pod(judge: &mut Judge<'_>, pod: &Pod, now: Timestamp) -> Result<Option<Write>, String> {
     let (world, target) = (judge.world, judge.target);
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let name = pod.metadata.name.as_str();
     match (policy(world), judge.of(pod)) {
         (Policy::InPlaceIfPossible | Policy::InPlaceOnly, Ok(change)) => in_place(world, target, &change, pod, now),
         (Policy::InPlaceOnly, Err(why)) => {
@@ -252,7 +248,7 @@ fn recreate(target: &Revision, pod: &Pod) -> Option<Write> {
     if pod::has_specified_delete_label(pod) {
         return None;
     }
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let name = pod.metadata.name.as_str();
     let revision = &target.name;
     Some(Write {
         revision: Some(revision.clone()),
@@ -276,7 +272,7 @@ fn in_place(
     pod: &Pod,
     now: Timestamp,
 ) -> Result<Option<Write>, String> {
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let name = pod.metadata.name.as_str();
     let hook = world.lifecycle().and_then(|hooks| hooks.in_place_update.as_ref());
     let prepare = || Ok(writes::to_state(world, pod, State::PreparingUpdate, "prepare for update in place", now));
     match State::of(pod) {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use api::{
-    cloneset::v1beta1::CloneSet,
-    k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
+    cloneset::CloneSet,
+    k8s::{ControllerRevision, Metadata, PersistentVolumeClaim, Pod},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::{pod, selector::Selector, write};
 use runtime::{
     expectations::{Action, Expectations},
@@ -50,11 +49,11 @@ impl Wake {
         let (Change::Added { new: object, .. }
         | Change::Updated { new: object, .. }
         | Change::Deleted { last: object }) = change;
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let uid = object.metadata.uid.as_str();
         match change {
             Change::Deleted { .. } => self.expectations.versions.forget(uid),
             Change::Added { .. } | Change::Updated { .. } => {
-                let seen = object.metadata.resource_version.as_deref().unwrap_or_default();
+                let seen = object.metadata.resource_version.as_str();
                 self.expectations.versions.observe(uid, seen);
             }
         }
@@ -65,7 +64,7 @@ impl Wake {
         match change {
             Change::Added { new, initial } => match controller(&new.metadata) {
                 Some(owner) => {
-                    let name = new.metadata.name.as_deref().unwrap_or_default();
+                    let name = new.metadata.name.as_str();
                     self.expectations.scale.observe(&owner, Action::Create, write::POD.plural, name);
                     if new.metadata.deletion_timestamp.is_some() {
                         self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
@@ -75,8 +74,9 @@ impl Wake {
                 None => self.wake_matching(new, *initial),
             },
             Change::Updated { old, new } => {
-                if let Some(uid) = &new.metadata.uid {
-                    let seen = new.metadata.resource_version.as_deref().unwrap_or_default();
+                {
+                    let uid = &new.metadata.uid;
+                    let seen = new.metadata.resource_version.as_str();
                     self.expectations.versions.observe(uid, seen);
                 }
                 let (before, owner) = (controller(&old.metadata), controller(&new.metadata));
@@ -86,7 +86,7 @@ impl Wake {
                 match owner {
                     Some(owner) => {
                         if new.metadata.deletion_timestamp.is_some() {
-                            let name = new.metadata.name.as_deref().unwrap_or_default();
+                            let name = new.metadata.name.as_str();
                             self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
                         }
                         self.queue.add(owner);
@@ -100,11 +100,9 @@ impl Wake {
                 }
             }
             Change::Deleted { last } => {
-                if let Some(uid) = &last.metadata.uid {
-                    self.expectations.versions.forget(uid);
-                }
+                self.expectations.versions.forget(&last.metadata.uid);
                 if let Some(owner) = controller(&last.metadata) {
-                    let name = last.metadata.name.as_deref().unwrap_or_default();
+                    let name = last.metadata.name.as_str();
                     self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
                     self.queue.add(owner);
                 }
@@ -115,15 +113,10 @@ impl Wake {
     fn claim(&self, change: &Change<PersistentVolumeClaim>) {
         let (Change::Added { new: claim, .. } | Change::Updated { new: claim, .. } | Change::Deleted { last: claim }) =
             change;
-        let name = claim.metadata.name.as_deref().unwrap_or_default();
-        for owner in claim
-            .metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .filter(|owner| is_cloneset(&owner.api_version, &owner.kind))
+        let name = claim.metadata.name.as_str();
+        for owner in claim.metadata.owner_references.iter().filter(|owner| is_cloneset(&owner.api_version, &owner.kind))
         {
-            let owner = ObjectKey::new(claim.metadata.namespace.clone().unwrap_or_default(), owner.name.clone());
+            let owner = ObjectKey::new(claim.metadata.namespace.to_string(), owner.name.clone());
             let resource = write::PERSISTENT_VOLUME_CLAIM.plural;
             if matches!(change, Change::Added { .. }) {
                 self.expectations.scale.observe(&owner, Action::Create, resource, name);
@@ -141,7 +134,7 @@ impl Wake {
         | Change::Updated { new: stored, .. }
         | Change::Deleted { last: stored }) = change;
         let Some(owner) = controller(&stored.metadata) else { return };
-        let name = stored.metadata.name.as_deref().unwrap_or_default();
+        let name = stored.metadata.name.as_str();
         let resource = write::CONTROLLER_REVISION.plural;
         match change {
             Change::Added { .. } => self.expectations.scale.observe(&owner, Action::Create, resource, name),
@@ -158,10 +151,10 @@ impl Wake {
 
     /// A Pod without a controller wakes each CloneSet that selects it; no adoption follows.
     fn wake_matching(&self, pod: &Pod, initial: bool) {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = pod.metadata.namespace.as_str();
         for cloneset in self.clonesets.by_index(BY_NAMESPACE, namespace) {
-            let selects = Selector::compile(&cloneset.spec.selector)
-                .is_ok_and(|selector| selector.matches(pod.metadata.labels.as_ref()));
+            let selects =
+                Selector::compile(&cloneset.spec.selector).is_ok_and(|selector| selector.matches(&pod.metadata.labels));
             if selects {
                 self.enqueue(ObjectKey::of(cloneset.as_ref()), initial);
             }
@@ -170,9 +163,9 @@ impl Wake {
 }
 
 /// The CloneSet that controls an object, by group, kind and name, in any version.
-fn controller(metadata: &ObjectMeta) -> Option<ObjectKey> {
+fn controller(metadata: &Metadata) -> Option<ObjectKey> {
     let owner = pod::owner_controller(metadata).filter(|owner| is_cloneset(&owner.api_version, &owner.kind))?;
-    Some(ObjectKey::new(metadata.namespace.clone().unwrap_or_default(), owner.name.clone()))
+    Some(ObjectKey::new(metadata.namespace.to_string(), owner.name.clone()))
 }
 
 fn is_cloneset(api_version: &str, kind: &str) -> bool {

@@ -1,11 +1,10 @@
 //! The writes that scaling and updating share: moving a Pod to a lifecycle state, deleting it with its claims.
 
 use api::{
-    k8s::{PersistentVolumeClaim, Pod},
+    k8s::{Metadata, PersistentVolumeClaim, Pod, Text},
     keys,
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::{
     lifecycle::{self, State, Transition},
     pod,
@@ -16,11 +15,11 @@ use serde_json::{Value, json};
 use super::snapshot::Snapshot;
 
 /// A write to an owned object, without events.
-pub(super) fn write(resource: Resource, metadata: &ObjectMeta, reason: &'static str, verb: Verb) -> Write {
+pub(super) fn write(resource: Resource, metadata: &Metadata, reason: &'static str, verb: Verb) -> Write {
     Write {
         resource,
-        namespace: metadata.namespace.clone(),
-        name: metadata.name.clone().unwrap_or_default(),
+        namespace: Some(metadata.namespace.to_string()),
+        name: metadata.name.to_string(),
         verb,
         reason,
         revision: None,
@@ -36,15 +35,23 @@ pub(super) fn strategic(subresource: Subresource, body: Value) -> Patch {
 
 /// Patches of one Pod that apply to the version that was judged, and to no other.
 pub(super) fn patch_judged(pod: &Pod, reason: &'static str, patches: Vec<Patch>) -> Write {
-    let verb =
-        Verb::Patch { uid: pod.metadata.uid.clone(), resource_version: pod.metadata.resource_version.clone(), patches };
+    let verb = Verb::Patch {
+        uid: Some(pod.metadata.uid.to_string()),
+        resource_version: Some(pod.metadata.resource_version.to_string()),
+        patches,
+    };
     write(POD, &pod.metadata, reason, verb)
 }
 
 /// A patch of one Pod's labels that any version may take (PA-2).
 pub(super) fn patch_labels(pod: &Pod, reason: &'static str, labels: Value) -> Write {
     let patches = vec![strategic(Subresource::None, json!({"metadata": {"labels": labels}}))];
-    write(POD, &pod.metadata, reason, Verb::Patch { uid: pod.metadata.uid.clone(), resource_version: None, patches })
+    write(
+        POD,
+        &pod.metadata,
+        reason,
+        Verb::Patch { uid: Some(pod.metadata.uid.to_string()), resource_version: None, patches },
+    )
 }
 
 /// The patches of a transition: one on the status where conditions change too, as labels and annotations may travel with
@@ -76,16 +83,15 @@ pub(super) fn delete(world: &Snapshot, pod: &Pod, reason: &'static str, now: Tim
     if lifecycle::is_hooked(pod, hook) {
         return to_state(world, pod, State::PreparingDelete, "prepare for deletion", now).into_iter().collect();
     }
-    let name = pod.metadata.name.clone().unwrap_or_default();
+    let name = pod.metadata.name.to_string();
     let mut group = vec![Write {
         on_success: Some(Event::normal("SuccessfulDelete", format!("succeed to delete pod {name}"))),
         on_failure: Some(failed_delete(&format!("pod {name}"))),
-        ..write(POD, &pod.metadata, reason, Verb::Delete { uid: pod.metadata.uid.clone().unwrap_or_default() })
+        ..write(POD, &pod.metadata, reason, Verb::Delete { uid: pod.metadata.uid.to_string() })
     }];
     let id = pod::instance_id(pod);
     let of_pod = |claim: &&std::sync::Arc<PersistentVolumeClaim>| {
-        id.is_some()
-            && claim.metadata.labels.as_ref().and_then(|all| all.get(keys::INSTANCE_ID_LABEL)).map(String::as_str) == id
+        id.is_some() && claim.metadata.labels.get(keys::INSTANCE_ID_LABEL).map(Text::as_str) == id
     };
     group.extend(world.claims.iter().filter(of_pod).map(|claim| delete_claim(claim, "pvc")));
     group
@@ -93,8 +99,8 @@ pub(super) fn delete(world: &Snapshot, pod: &Pod, reason: &'static str, now: Tim
 
 /// Deletes a claim; `what` is the noun of its event.
 pub(super) fn delete_claim(claim: &PersistentVolumeClaim, what: &str) -> Write {
-    let name = claim.metadata.name.clone().unwrap_or_default();
-    let uid = claim.metadata.uid.clone().unwrap_or_default();
+    let name = claim.metadata.name.to_string();
+    let uid = claim.metadata.uid.to_string();
     Write {
         on_failure: Some(failed_delete(&format!("{what} {name}"))),
         ..write(PERSISTENT_VOLUME_CLAIM, &claim.metadata, "delete claim", Verb::Delete { uid })

@@ -7,7 +7,7 @@ use std::{
 };
 
 use api::{
-    k8s::{Container, Pod},
+    k8s::{Container, EnvSource, Pod},
     keys,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -230,7 +230,7 @@ fn required_are_ready(pod: &Pod, state: &State) -> bool {
 /// Launch priority of a container: the number after `p_` in its barrier's key (IU-34).
 fn launch_priority(container: &Container) -> Option<i64> {
     let barrier = container.env.iter().find(|variable| variable.name == keys::CONTAINER_BARRIER_ENV)?;
-    let key = barrier.value_from.as_ref()?.pointer("/configMapKeyRef/key")?.as_str()?;
+    let EnvSource::ConfigMapKey(key) = &barrier.source else { return None };
     key.strip_prefix("p_")?.parse().ok()
 }
 
@@ -260,7 +260,7 @@ impl PodPatch {
     }
 
     fn drop_if_present(&mut self, pod: &Pod, key: &str) {
-        if pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(key)) {
+        if pod.metadata.annotations.contains_key(key) {
             self.annotate(key, Value::Null);
         }
     }
@@ -296,7 +296,7 @@ impl PodPatch {
             }
             self.containers.push(json!({"name": name, "image": image}));
             if let Some(status) = pod.status.container_statuses.iter().find(|status| status.name == *name) {
-                let last = LastStatus { image_id: status.image_id.clone() };
+                let last = LastStatus { image_id: status.image_id.to_string() };
                 state.last_container_statuses.get_or_insert_default().entry(name.clone()).or_insert(last);
             }
         }

@@ -1,9 +1,7 @@
 //! Whether the containers have followed the Pod's spec (IU-50..53).
 
-use std::collections::BTreeMap;
-
 use api::{
-    k8s::{Container, Pod},
+    k8s::{Container, EnvSource, Pairs, Pod},
     keys,
 };
 use serde::Deserialize;
@@ -25,7 +23,7 @@ pub struct Broken {
 
 impl Broken {
     pub(super) fn new(annotation: &'static str, pod: &Pod, detail: impl ToString) -> Self {
-        Self { annotation, pod: pod.metadata.name.clone().unwrap_or_default(), detail: detail.to_string() }
+        Self { annotation, pod: pod.metadata.name.to_string(), detail: detail.to_string() }
     }
 }
 
@@ -79,7 +77,7 @@ struct Hashes {
 
 /// Whether every container of the last batch runs what the spec says (IU-51).
 pub(super) fn containers_complete(pod: &Pod, state: &State) -> Result<bool, Broken> {
-    let text = pod.metadata.annotations.as_ref().and_then(|all| all.get(keys::RUNTIME_CONTAINERS_META_ANNOTATION));
+    let text = pod.metadata.annotations.get(keys::RUNTIME_CONTAINERS_META_ANNOTATION);
     let meta: Option<RuntimeMeta> = text
         .map(|text| serde_json::from_str(text))
         .transpose()
@@ -134,13 +132,11 @@ fn is_consistent(pod: &Pod, meta: &RuntimeMeta, kind: HashKind) -> bool {
 
 /// Hash of the environment that a container should have from the Pod's present labels and annotations (section 3.7).
 fn expected_environment(pod: &Pod, container: &Container) -> u32 {
-    let value = |map: &Option<BTreeMap<String, String>>, key: &str| {
-        map.as_ref().and_then(|map| map.get(key)).cloned().unwrap_or_default()
-    };
+    let value = |map: &Pairs, key: &str| map.get(key).map(ToString::to_string).unwrap_or_default();
     let mut found: Vec<(String, String)> = Vec::new();
     for variable in &container.env {
-        let path = variable.value_from.as_ref().and_then(|from| from.pointer("/fieldRef/fieldPath")?.as_str());
-        let inner = |prefix: &str| path.and_then(|path| path.strip_prefix(prefix)?.strip_suffix("']"));
+        let EnvSource::Field(path) = &variable.source else { continue };
+        let inner = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("']");
         let value = if let Some(key) = inner("metadata.labels['") {
             value(&pod.metadata.labels, key)
         } else if let Some(key) = inner("metadata.annotations['") {
@@ -149,7 +145,7 @@ fn expected_environment(pod: &Pod, container: &Container) -> u32 {
             continue;
         };
         if !keys::SIDECARSET_VERSION_ENVS.contains(&variable.name.as_str()) {
-            found.push((variable.name.clone(), value));
+            found.push((variable.name.to_string(), value));
         }
     }
     found.sort();

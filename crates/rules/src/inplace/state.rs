@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use api::{k8s::Pod, keys};
+use api::{
+    k8s::{Metadata, Pod, Text},
+    keys,
+};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -110,9 +112,8 @@ fn is_zero(value: &i32) -> bool {
 }
 
 /// An annotation under its key or the key that older versions used.
-fn annotation<'a>(metadata: &'a ObjectMeta, key: &str, older: &str) -> Option<&'a str> {
-    let all = metadata.annotations.as_ref()?;
-    all.get(key).or_else(|| all.get(older)).map(String::as_str)
+fn annotation<'a>(metadata: &'a Metadata, key: &str, older: &str) -> Option<&'a str> {
+    metadata.annotations.get(key).or_else(|| metadata.annotations.get(older)).map(Text::as_str)
 }
 
 /// The state annotation's text.

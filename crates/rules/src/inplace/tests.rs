@@ -168,11 +168,7 @@ fn the_nodes_hashes_decide_where_it_reports_them() {
     let meta = json!({"containers": [
         {"name": "main", "containerID": "c", "restartCount": 1, "hashes": {"plainHash": crate::hash::plain_container("main:2", "main")}},
         {"name": "side", "containerID": "c", "restartCount": 0, "hashes": {"plainHash": crate::hash::plain_container("side:1", "side")}}]});
-    pod.metadata
-        .annotations
-        .as_mut()
-        .unwrap()
-        .insert("apps.kruise.io/runtime-containers-meta".into(), meta.to_string());
+    pod.metadata.annotations.insert("apps.kruise.io/runtime-containers-meta", &meta.to_string());
     assert_eq!(is_complete(&pod), Ok(true));
     pod.status.container_statuses[0].container_id = "another".into();
     assert_eq!(is_complete(&pod), Ok(false), "the report is about an older container");
@@ -220,7 +216,7 @@ fn a_grace_period_delays_the_change_of_the_spec() {
     assert_eq!(patch.body["spec"], json!({"containers": [{"name": "main", "image": "main:2"}]}));
     assert_eq!(patch.body["metadata"]["annotations"]["k"], json!("2"));
     assert_eq!(patch.body["metadata"]["annotations"]["apps.kruise.io/inplace-update-grace"], Value::Null);
-    waiting.metadata.labels.as_mut().unwrap().insert("controller-revision-hash".into(), "web-r3".into());
+    waiting.metadata.labels.insert("controller-revision-hash", "web-r3");
     let Ok(Refresh::Patch(patch)) = refresh(&waiting, at("2026-01-01T00:00:20Z")) else { panic!() };
     assert_eq!(patch.body, json!({"metadata": {"annotations": {"apps.kruise.io/inplace-update-grace": null}}}));
 }

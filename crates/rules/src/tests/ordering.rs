@@ -1,8 +1,8 @@
 //! CS-50 and CS-56 rule by rule, and the spread rank on worked layouts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use api::k8s::Pod;
+use api::k8s::{Pairs, Pod};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -71,14 +71,14 @@ impl Traits {
 }
 
 fn names(pods: &[Arc<Pod>]) -> Vec<&str> {
-    pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect()
+    pods.iter().map(|pod| pod.metadata.name.as_str()).collect()
 }
 
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
 }
 
-fn no_labels(_: &str) -> Option<BTreeMap<String, String>> {
+fn no_labels(_: &str) -> Option<Pairs> {
     None
 }
 
@@ -217,7 +217,7 @@ fn a_pod_with_low_cost_goes_before_the_crowded_node_gives() {
 }
 
 /// Zones: `a`, `b` in z1; `c` in z2; `d` without a zone; `e` cannot be read. Every readable node has its host name.
-fn zones(node: &str) -> Option<BTreeMap<String, String>> {
+fn zones(node: &str) -> Option<Pairs> {
     let zone = match node {
         "a" | "b" => Some("z1"),
         "c" => Some("z2"),
@@ -225,7 +225,7 @@ fn zones(node: &str) -> Option<BTreeMap<String, String>> {
         _ => return None,
     };
     let labels = [("zone", zone), ("kubernetes.io/hostname", Some(node))];
-    Some(labels.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect())
+    Some(labels.into_iter().filter_map(|(key, value)| Some((key.into(), value?.into()))).collect())
 }
 
 fn crowding(pods: &[Arc<Pod>], topology_keys: &[&str]) -> Vec<f64> {
@@ -296,8 +296,8 @@ fn naive(a: &Pod, b: &Pod) -> Ordering {
         (Some(_), None) => Ordering::Greater,
         (Some(a), Some(b)) => b.cmp(&a),
     };
-    let since = |pod: &Pod| pod::ready_condition(pod)?.last_transition_time.as_ref().map(|time| time.0);
-    let born = |pod: &Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let since = |pod: &Pod| pod::ready_condition(pod)?.last_transition_time;
+    let born = |pod: &Pod| pod.metadata.creation_timestamp;
     let available = |pod: &Pod| pod::is_available(pod, 5, now());
     let phase = |pod: &Pod| u8::from(pod.status.phase == "Running");
     if is_assigned(a) != is_assigned(b) {

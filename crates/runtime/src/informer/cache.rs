@@ -2,6 +2,7 @@
 //!
 //! Deletions carry the last state. Those missed while the watch was down show when a list ends without the object. An
 //! object that was replaced unseen by one of the same name is told as deleted, then added: they are not the same Pod.
+//! An object that cannot be read stays as it was last known: taking it for gone would delete what belongs to it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +12,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::RwLock;
 
 use super::store::Inner;
+use super::wire::Seen;
 use super::{Cached, Change, Index, ObjectKey, Store};
 
 /// The writers' side of a cache.
@@ -47,26 +49,46 @@ impl<T: Cached> Cache<T> {
         Store { inner: Arc::clone(&self.inner) }
     }
 
+    /// Adds an index, unless there is one of that name; objects that are held already are put into it.
+    pub fn index(&mut self, index: Index<T>) {
+        self.inner.write().index(index);
+    }
+
     /// Takes one event in and returns what it changed. When it returns, readers see the change.
     pub fn apply(&mut self, event: Event<T>) -> Vec<Change<T>> {
+        self.take(match event {
+            Event::Apply(object) => Event::Apply(Seen::Object(object)),
+            Event::Delete(object) => Event::Delete(Seen::Object(object)),
+            Event::Init => Event::Init,
+            Event::InitApply(object) => Event::InitApply(Seen::Object(object)),
+            Event::InitDone => Event::InitDone,
+        })
+    }
+
+    /// As [`Cache::apply`], of objects that may be unreadable.
+    pub(super) fn take(&mut self, event: Event<Seen<T>>) -> Vec<Change<T>> {
         match event {
             Event::Init => {
                 self.phase = Phase::Listing(HashSet::new());
                 Vec::new()
             }
-            Event::InitApply(object) => {
+            Event::InitApply(seen) => {
                 if let Phase::Listing(listed) = &mut self.phase {
-                    listed.insert(ObjectKey::of(&object));
+                    listed.insert(match &seen {
+                        Seen::Object(object) => ObjectKey::of(object),
+                        Seen::Unreadable { key, .. } => key.clone(),
+                    });
                 }
-                self.put(object)
+                self.put(seen)
             }
             Event::InitDone => self.drop_unlisted(),
-            Event::Apply(object) => self.put(object),
-            Event::Delete(object) => self.remove(object),
+            Event::Apply(seen) => self.put(seen),
+            Event::Delete(seen) => self.remove(seen),
         }
     }
 
-    fn put(&self, object: T) -> Vec<Change<T>> {
+    fn put(&self, seen: Seen<T>) -> Vec<Change<T>> {
+        let Seen::Object(object) = seen else { return Vec::new() };
         let (key, new) = (ObjectKey::of(&object), Arc::new(object));
         let mut inner = self.inner.write();
         if inner.objects.get(&key).is_some_and(|held| !is_newer(new.as_ref(), held)) {
@@ -82,10 +104,18 @@ impl<T: Cached> Cache<T> {
         }
     }
 
-    fn remove(&self, object: T) -> Vec<Change<T>> {
-        let old = self.inner.write().remove(&ObjectKey::of(&object));
-        // The event holds the state at deletion, newer than what the cache held.
-        old.map(|_| Change::Deleted { last: Arc::new(object) }).into_iter().collect()
+    fn remove(&self, seen: Seen<T>) -> Vec<Change<T>> {
+        match seen {
+            Seen::Object(object) => {
+                let old = self.inner.write().remove(&ObjectKey::of(&object));
+                // The event holds the state at deletion, newer than what the cache held.
+                old.map(|_| Change::Deleted { last: Arc::new(object) }).into_iter().collect()
+            }
+            Seen::Unreadable { key, .. } => {
+                let old = self.inner.write().remove(&key);
+                old.map(|last| Change::Deleted { last }).into_iter().collect()
+            }
+        }
     }
 
     fn drop_unlisted(&mut self) -> Vec<Change<T>> {
@@ -100,7 +130,7 @@ impl<T: Cached> Cache<T> {
 
 /// Whether both are the same object, not two of the same name.
 fn is_same<T: Cached>(old: &T, new: &T) -> bool {
-    old.meta().uid == new.meta().uid
+    old.metadata().uid == new.metadata().uid
 }
 
 /// Whether `new` must replace `held`. A list may repeat what the watch told already, or be older than it.
@@ -108,10 +138,9 @@ fn is_newer<T: Cached>(new: &T, held: &T) -> bool {
     if !is_same(held, new) {
         return true;
     }
-    let (held, new) = (held.meta().resource_version.as_deref(), new.meta().resource_version.as_deref());
-    let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
-    match (number(held), number(new)) {
-        (Some(held), Some(new)) => new > held,
-        _ => held.is_none() || held != new,
+    let (held, new) = (&held.metadata().resource_version, &new.metadata().resource_version);
+    match (held.parse::<u64>(), new.parse::<u64>()) {
+        (Ok(held), Ok(new)) => new > held,
+        _ => held.is_empty() || held != new,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use api::k8s::Text;
 use parking_lot::RwLock;
 
 use super::{Cached, Index, ObjectKey};
@@ -41,6 +42,15 @@ impl<T: Cached> Store<T> {
         index.and_then(|held| held.found.get(value)).cloned().unwrap_or_default()
     }
 
+    /// How many objects stand under some values of an index.
+    pub(super) fn count(&self, name: &str, values: &[String]) -> usize {
+        let inner = self.inner.read();
+        let index = inner.indices.iter().find(|held| held.index.name == name);
+        debug_assert!(index.is_some(), "index {name} is not declared");
+        let found = |value: &String| index.and_then(|held| held.found.get(value.as_str())).map_or(0, Vec::len);
+        values.iter().map(found).sum()
+    }
+
     /// Every object, ordered by key.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<T>> {
@@ -71,13 +81,24 @@ pub(super) struct Inner<T> {
 struct Held<T> {
     index: Index<T>,
     /// Sorted by key: one pointer an entry, and a reader's copy needs no sorting.
-    found: HashMap<String, Vec<Arc<T>>>,
+    found: HashMap<Text, Vec<Arc<T>>>,
 }
 
 impl<T: Cached> Inner<T> {
     pub(super) fn new(indices: Vec<Index<T>>) -> Self {
-        let indices = indices.into_iter().map(|index| Held { index, found: HashMap::new() }).collect();
-        Self { objects: HashMap::new(), indices }
+        let mut inner = Self { objects: HashMap::new(), indices: Vec::new() };
+        indices.into_iter().for_each(|index| inner.index(index));
+        inner
+    }
+
+    /// Adds an index, unless there is one of that name.
+    pub(super) fn index(&mut self, index: Index<T>) {
+        if self.indices.iter().any(|held| held.index.name == index.name) {
+            return;
+        }
+        let mut held = Held { index, found: HashMap::new() };
+        self.objects.values().for_each(|object| held.put_in(object));
+        self.indices.push(held);
     }
 
     /// Puts an object in and returns the one that it replaces.
@@ -106,7 +127,7 @@ impl<T: Cached> Inner<T> {
 }
 
 impl<T: Cached> Held<T> {
-    fn values(&self, object: &T) -> Vec<String> {
+    fn values(&self, object: &T) -> Vec<Text> {
         let mut values = (self.index.values)(object);
         values.sort_unstable();
         values.dedup();
@@ -141,7 +162,7 @@ impl<T: Cached> Held<T> {
     }
 }
 
-fn order<T: kube::Resource>(object: &T) -> (&str, &str) {
-    let meta = object.meta();
-    (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+fn order<T: Cached>(object: &T) -> (&str, &str) {
+    let metadata = object.metadata();
+    (&metadata.namespace, &metadata.name)
 }

@@ -1,10 +1,10 @@
-//! Tests of the cache without a cluster, and of the loop over a scripted stream.
+//! Tests of the cache without a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::k8s::Pod;
-use parking_lot::Mutex;
+use api::k8s::{Pod, Text};
 use proptest::prelude::*;
+use rules::selector::Selector;
 use serde_json::json;
 
 use super::*;
@@ -33,7 +33,7 @@ fn words(changes: &[Change<Pod>]) -> Vec<String> {
 
 fn state(pod: &Pod) -> String {
     let meta = &pod.metadata;
-    format!("{}@{}", meta.name.as_deref().unwrap(), meta.resource_version.as_deref().unwrap())
+    format!("{}@{}", meta.name, meta.resource_version)
 }
 
 #[track_caller]
@@ -132,8 +132,7 @@ proptest! {
     // The naive model is a map; the index of it is a search through all of it. Changes, replayed, give the same map.
     #[test]
     fn objects_indices_and_changes_agree_with_a_naive_model(actions in actions()) {
-        let values: fn(&Pod) -> Vec<String> =
-            |pod| pod.metadata.finalizers.clone().unwrap_or_default();
+        let values: fn(&Pod) -> Vec<Text> = |pod| pod.metadata.finalizers.to_vec();
         let mut cache = Cache::new(vec![Index { name: "label", values }]);
         let store = cache.store();
         let mut model: BTreeMap<String, Pod> = BTreeMap::new();
@@ -144,7 +143,7 @@ proptest! {
             match action {
                 Action::Put { name, uid, labels } => {
                     let mut new = pod(&format!("p{name}"), uid, version, "n");
-                    new.metadata.finalizers = Some(labels.iter().map(ToString::to_string).collect());
+                    new.metadata.finalizers = labels.iter().map(|label| label.to_string().into()).collect();
                     model.insert(format!("p{name}"), new.clone());
                     events.push(Event::Apply(new));
                 }
@@ -165,14 +164,14 @@ proptest! {
                 for change in cache.apply(event) {
                     match change {
                         Change::Added { new, .. } => {
-                            prop_assert!(replayed.insert(new.metadata.name.clone().unwrap(), new.as_ref().clone()).is_none());
+                            prop_assert!(replayed.insert(new.metadata.name.to_string(), new.as_ref().clone()).is_none());
                         }
                         Change::Updated { old, new } => {
-                            let before = replayed.insert(new.metadata.name.clone().unwrap(), new.as_ref().clone());
+                            let before = replayed.insert(new.metadata.name.to_string(), new.as_ref().clone());
                             prop_assert_eq!(before, Some(old.as_ref().clone()));
                         }
                         Change::Deleted { last } => {
-                            prop_assert!(replayed.remove(last.metadata.name.as_deref().unwrap()).is_some());
+                            prop_assert!(replayed.remove(last.metadata.name.as_str()).is_some());
                         }
                     }
                 }
@@ -184,7 +183,7 @@ proptest! {
             for label in 0..4u8 {
                 let label = label.to_string();
                 let found: Vec<Pod> = store.by_index("label", &label).iter().map(|pod| pod.as_ref().clone()).collect();
-                let naive: Vec<Pod> = model.values().filter(|pod| values(pod).contains(&label)).cloned().collect();
+                let naive: Vec<Pod> = model.values().filter(|pod| values(pod).iter().any(|value| *value == label)).cloned().collect();
                 if !naive.is_empty() {
                     used.insert(label);
                 }
@@ -195,27 +194,35 @@ proptest! {
     }
 }
 
-#[tokio::test]
-async fn a_handler_runs_after_the_cache_shows_the_change_and_its_panic_is_survived() {
-    let mut informer = Informer::<Pod>::new(by_node());
-    let (store, synced) = (informer.store(), informer.synced());
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&seen);
-    informer.on_change(|_| panic!("a bug in one handler"));
-    informer.on_change(move |change| {
-        log.lock().push((words(std::slice::from_ref(change)), store.len()));
-    });
-    let script = vec![
-        Ok(Event::Init),
-        Ok(Event::InitApply(pod("a", 1, 1, "n"))),
-        Ok(Event::InitDone),
-        Err(watcher::Error::NoResourceVersion),
-        Ok(Event::Delete(pod("a", 1, 2, "n"))),
+#[test]
+fn select_finds_what_a_walk_through_the_namespace_finds() {
+    let pod = |namespace: &str, name: &str, labels: serde_json::Value| -> Pod {
+        serde_json::from_value(json!({"metadata": {"namespace": namespace, "name": name, "uid": name,
+            "resourceVersion": "1", "labels": labels}}))
+        .unwrap()
+    };
+    let mut cache = listed(&[
+        pod("shop", "a", json!({"app": "web", "tier": "front"})),
+        pod("shop", "b", json!({"app": "web"})),
+        pod("shop", "c", json!({"app": "db", "apps.kruise.io/cloneset-instance-id": "c"})),
+        pod("shop", "d", json!({})),
+        pod("bank", "e", json!({"app": "web"})),
+    ]);
+    selectable().into_iter().for_each(|index| cache.index(index));
+    let cases = [
+        (json!({"matchLabels": {"app": "web"}}), "a b"),
+        (json!({"matchLabels": {"app": "web", "tier": "front"}}), "a"),
+        (json!({"matchLabels": {"apps.kruise.io/cloneset-instance-id": "c"}}), "c"),
+        (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "db"]}]}), "a b c"),
+        (json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}), "c d"),
+        (json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}), "b c d"),
+        (json!({}), "a b c d"),
     ];
-    assert!(!synced.is_synced());
-    informer.follow(futures::stream::iter(script), &Shutdown::manual()).await;
-    assert!(synced.is_synced());
-    synced.wait().await;
-    let seen = seen.lock();
-    assert_eq!(*seen, vec![(vec!["initial a@1".to_owned()], 1), (vec!["deleted a@2".to_owned()], 0)]);
+    let store = cache.store();
+    for (selector, want) in cases {
+        let compiled = Selector::compile(&serde_json::from_value(selector.clone()).unwrap()).unwrap();
+        let found = store.select("shop", &compiled);
+        let names: Vec<_> = found.iter().map(|pod| pod.metadata.name.as_str()).collect();
+        assert_eq!(names.join(" "), want, "{selector}");
+    }
 }

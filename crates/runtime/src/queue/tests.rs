@@ -21,7 +21,7 @@ async fn ready(queue: &Queue) -> Option<Item> {
 async fn next_after(queue: &Queue) -> (Duration, String) {
     let start = clock::instant();
     let item = queue.next().await.unwrap();
-    (clock::instant() - start, item.key().name.clone())
+    (clock::instant() - start, item.key().name.to_string())
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use api::{
-    cloneset::v1beta1::{CloneSet, CloneSetSpec},
+    cloneset::{CloneSet, v1beta1::CloneSetSpec},
     k8s::Pod,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -277,7 +277,7 @@ impl CloneSetFixture {
 
 /// Names of Pods, in order.
 pub(crate) fn names(pods: &[Arc<Pod>]) -> Vec<&str> {
-    pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect()
+    pods.iter().map(|pod| pod.metadata.name.as_str()).collect()
 }
 
 /// RFC 7386.

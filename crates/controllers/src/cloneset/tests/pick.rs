@@ -1,14 +1,14 @@
 //! CS-49 and the way to the order of CS-50, which has its own tests in `rules::ordering`.
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+use std::{cell::Cell, sync::Arc};
 
-use api::k8s::Pod;
+use api::k8s::{Pairs, Pod};
 use rules::ordering::DeletionOrder;
 
 use super::fixtures::{names, now, pod};
 use crate::cloneset::pick::{Groups, victims};
 
-fn no_labels(_: &str) -> Option<BTreeMap<String, String>> {
+fn no_labels(_: &str) -> Option<Pairs> {
     None
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
-    cloneset::v1beta1::CloneSet,
+    cloneset::CloneSet,
     k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
 };
 use rules::{
@@ -119,7 +119,9 @@ impl World {
 /// The Pod as the kubelet and the engine leave it once it may be ready.
 pub(crate) fn let_ready(mut pod: Pod) -> Pod {
     let condition = json!({"type": "InPlaceUpdateReady", "status": "True"});
-    pod.status.conditions.push(serde_json::from_value(condition).unwrap());
+    let mut conditions = pod.status.conditions.to_vec();
+    conditions.push(serde_json::from_value(condition).unwrap());
+    pod.status.conditions = conditions.into();
     pod
 }
 
