@@ -1,6 +1,8 @@
 //! Which events wake which CloneSet, and which expectations they meet (page 4.11).
-
-use std::time::Duration;
+//!
+//! The first list of a cache wakes in the background: it is the work of a start, and changes go before it. It is not
+//! collected for 3 s as the page says: a controller begins once all its caches show their first list, so each CloneSet
+//! is in the queue once however many Pods it has.
 
 use api::{
     cloneset::v1beta1::CloneSet,
@@ -15,9 +17,6 @@ use runtime::{
 };
 
 use crate::caches::{BY_NAMESPACE, Caches};
-
-/// How long the events of the first list are collected before their CloneSets are looked at.
-const INITIAL_DELAY: Duration = Duration::from_secs(3);
 
 /// Adds the handlers of this kind to the caches.
 pub fn register(caches: &mut Caches, queue: &Queue, expectations: &Expectations) {
@@ -58,21 +57,21 @@ impl Wake {
                 self.expectations.versions.observe(uid, seen);
             }
         }
-        self.queue.add(ObjectKey::of(object.as_ref()));
+        self.queue.add_for(change, ObjectKey::of(object.as_ref()));
     }
 
     fn pod(&self, change: &Change<Pod>) {
         match change {
-            Change::Added { new, initial } => match controller(&new.metadata) {
+            Change::Added { new, .. } => match controller(&new.metadata) {
                 Some(owner) => {
                     let name = new.metadata.name.as_deref().unwrap_or_default();
                     self.expectations.scale.observe(&owner, Action::Create, write::POD.plural, name);
                     if new.metadata.deletion_timestamp.is_some() {
                         self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
                     }
-                    self.enqueue(owner, *initial);
+                    self.queue.add_for(change, owner);
                 }
-                None => self.wake_matching(new, *initial),
+                None => self.wake_matching(change, new),
             },
             Change::Updated { old, new } => {
                 if let Some(uid) = &new.metadata.uid {
@@ -94,7 +93,7 @@ impl Wake {
                     None if old.metadata.labels != new.metadata.labels
                         || old.metadata.owner_references != new.metadata.owner_references =>
                     {
-                        self.wake_matching(new, false);
+                        self.wake_matching(change, new);
                     }
                     None => {}
                 }
@@ -127,11 +126,11 @@ impl Wake {
             let resource = write::PERSISTENT_VOLUME_CLAIM.plural;
             if matches!(change, Change::Added { .. }) {
                 self.expectations.scale.observe(&owner, Action::Create, resource, name);
-                self.queue.add(owner.clone());
+                self.queue.add_for(change, owner.clone());
             }
             if matches!(change, Change::Deleted { .. }) || claim.metadata.deletion_timestamp.is_some() {
                 self.expectations.scale.observe(&owner, Action::Delete, resource, name);
-                self.queue.add(owner);
+                self.queue.add_for(change, owner);
             }
         }
     }
@@ -148,22 +147,17 @@ impl Wake {
             Change::Updated { .. } => {}
             Change::Deleted { .. } => self.expectations.scale.observe(&owner, Action::Delete, resource, name),
         }
-        self.queue.add(owner);
-    }
-
-    /// At the first list each CloneSet comes once, after its Pods, not once for each of them.
-    fn enqueue(&self, owner: ObjectKey, initial: bool) {
-        if initial { self.queue.add_after(owner, INITIAL_DELAY) } else { self.queue.add(owner) }
+        self.queue.add_for(change, owner);
     }
 
     /// A Pod without a controller wakes each CloneSet that selects it; no adoption follows.
-    fn wake_matching(&self, pod: &Pod, initial: bool) {
+    fn wake_matching(&self, change: &Change<Pod>, pod: &Pod) {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         for cloneset in self.clonesets.by_index(BY_NAMESPACE, namespace) {
             let selects = Selector::compile(&cloneset.spec.selector)
                 .is_ok_and(|selector| selector.matches(pod.metadata.labels.as_ref()));
             if selects {
-                self.enqueue(ObjectKey::of(cloneset.as_ref()), initial);
+                self.queue.add_for(change, ObjectKey::of(cloneset.as_ref()));
             }
         }
     }
@@ -178,4 +172,67 @@ fn controller(metadata: &ObjectMeta) -> Option<ObjectKey> {
 fn is_cloneset(api_version: &str, kind: &str) -> bool {
     kind == write::CLONE_SET.kind
         && api_version.split_once('/').is_some_and(|(group, _)| group == write::CLONE_SET.group)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use runtime::queue::RateLimit;
+    use serde_json::json;
+
+    use super::*;
+
+    fn wake() -> Wake {
+        Wake {
+            queue: Queue::new("cloneset-controller", RateLimit::default()),
+            expectations: Expectations::new(Duration::from_secs(300)),
+            clonesets: Caches::default().clonesets.store(),
+        }
+    }
+
+    fn added<T: serde::de::DeserializeOwned>(metadata: serde_json::Value, initial: bool) -> Change<T> {
+        let object = json!({"metadata": metadata, "spec": {"selector": {}, "template": {}}});
+        Change::Added { new: Arc::new(serde_json::from_value(object).unwrap()), initial }
+    }
+
+    fn owned_by(cloneset: &str) -> serde_json::Value {
+        json!({"name": format!("of-{cloneset}"), "namespace": "shop", "uid": "u", "ownerReferences": [{
+            "apiVersion": "apps.kruise.io/v1beta1", "kind": "CloneSet", "name": cloneset, "uid": "c", "controller": true}]})
+    }
+
+    /// The CloneSets that are ready to be looked at now, in turn.
+    async fn turns(queue: &Queue) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Ok(Some(item)) = tokio::time::timeout(Duration::ZERO, queue.next()).await {
+            names.push(item.key().name.clone());
+        }
+        names
+    }
+
+    // Page 4.11
+    #[tokio::test(start_paused = true)]
+    async fn what_the_first_lists_show_comes_once_and_after_changes() {
+        let wake = wake();
+        for name in ["a", "b"] {
+            wake.cloneset(&added(json!({"name": name, "namespace": "shop", "uid": name}), true));
+            wake.pod(&added(owned_by(name), true));
+            wake.claim(&added(owned_by(name), true));
+            wake.revision(&added(owned_by(name), true));
+        }
+        wake.pod(&added(owned_by("changed"), false));
+        assert_eq!(turns(&wake.queue).await, ["changed", "a", "b"]);
+    }
+
+    // Page 4.11
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_each_kind_goes_before_the_first_list() {
+        let wake = wake();
+        wake.cloneset(&added(json!({"name": "old", "namespace": "shop", "uid": "old"}), true));
+        wake.cloneset(&added(json!({"name": "a", "namespace": "shop", "uid": "a"}), false));
+        wake.pod(&added(owned_by("b"), false));
+        wake.claim(&added(owned_by("c"), false));
+        wake.revision(&added(owned_by("d"), false));
+        assert_eq!(turns(&wake.queue).await, ["a", "b", "c", "d", "old"]);
+    }
 }
