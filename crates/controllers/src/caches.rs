@@ -14,8 +14,6 @@ use tokio::task::JoinSet;
 
 /// Index of objects by the UID of each owner (PL-35).
 pub const BY_OWNER: &str = "owner";
-/// Index of objects by namespace.
-pub const BY_NAMESPACE: &str = "namespace";
 /// Index of ControllerRevisions by controller UID; those without a controller under [`orphans_of`] (RV-4).
 pub const BY_CONTROLLER: &str = "controller";
 
@@ -58,10 +56,7 @@ impl Default for Caches {
             }]),
             revisions: Informer::new(vec![Index { name: BY_CONTROLLER, values: controller_or_orphan }]),
             nodes: Informer::new(Vec::new()),
-            clonesets: Informer::new(vec![Index {
-                name: BY_NAMESPACE,
-                values: |cloneset: &CloneSet| vec![cloneset.metadata.namespace.clone()],
-            }]),
+            clonesets: Informer::new(Vec::new()),
         }
     }
 }

@@ -40,7 +40,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         move |change| match change {
             Change::Added { new, .. } | Change::Updated { new, .. } => {
                 if lacks_condition(new) {
-                    queue.add(ObjectKey::of(new.as_ref()));
+                    queue.add_for(change, ObjectKey::of(new.as_ref()));
                 }
             }
             Change::Deleted { last } => {

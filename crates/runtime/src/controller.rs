@@ -21,7 +21,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use crate::clock;
 use crate::informer::ObjectKey;
 use crate::metrics::{self, Histograms};
-use crate::queue::{Item, Queue};
+use crate::queue::{Item, Queue, Urgency};
 use crate::shutdown::Shutdown;
 
 /// Who reconciles what.
@@ -106,7 +106,7 @@ fn settle(
         Ok(Ok(Requeue::After(delay))) => {
             queue.forget(&key);
             debug!(?took, ?delay, "reconciled, come again");
-            queue.add_after(key, delay);
+            queue.add_after(key, Urgency::Fresh, delay);
             "requeue_after"
         }
         Ok(Err(err)) => {

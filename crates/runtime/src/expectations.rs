@@ -11,7 +11,7 @@ mod scale;
 mod version;
 
 pub use scale::{Action, Expected, ScaleExpectations, Wait};
-pub use version::{VersionExpectations, VersionWait};
+pub use version::{Observed, VersionExpectations, VersionWait};
 
 /// Both kinds of expectations of one controller; clones share them.
 #[derive(Clone, Debug)]

@@ -176,6 +176,11 @@ impl<T: Cached> Informer<T> {
         }
     }
 
+    /// Takes one event in and tells the handlers what it changed: what [`Informer::run`] does with each.
+    pub fn apply(&mut self, event: Event<T>) {
+        self.take(wire::map(event, Seen::Object));
+    }
+
     async fn follow<W: Wire<T>>(
         &mut self,
         events: impl Stream<Item = watcher::Result<Event<W>>>,
@@ -201,7 +206,7 @@ impl<T: Cached> Informer<T> {
                     if matches!(event, Event::InitDone) {
                         broken_off = 0;
                     }
-                    self.take(wire::event(event));
+                    self.take(wire::map(event, W::seen));
                 }
                 Some(Err(err)) => {
                     ERRORS.get_or_create(&vec![("kind", kind::<T>())]).inc();

@@ -1,4 +1,5 @@
-//! Work queue of object keys: no duplicates, one worker a key, delays, and a rate limit for retries (PL-31).
+//! Work queue of object keys: no duplicates, one worker a key, changes before start-up work, delays, and a rate limit
+//! for retries (PL-31).
 //!
 //! The rules are in `state.rs` and `limiter.rs`, which take the time as an argument; here are locking, waiting and
 //! metrics. A key added while it is worked on comes again afterwards, so no change is missed and no two workers ever
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock;
-use crate::informer::ObjectKey;
+use crate::informer::{Change, ObjectKey};
 
 mod limiter;
 mod measure;
@@ -22,6 +23,7 @@ pub(crate) use limiter::Bucket;
 use limiter::Limiter;
 pub use limiter::RateLimit;
 use measure::Meters;
+pub use state::Urgency;
 use state::{Popped, State};
 
 /// A queue; clones share it.
@@ -66,29 +68,46 @@ impl Queue {
         self.shared.name
     }
 
-    /// Adds a key, unless it waits already.
+    /// Adds a key that changed, unless it waits already. One that waits in the background moves up.
     pub fn add(&self, key: ObjectKey) {
-        let added = self.shared.state.lock().add(key, clock::instant());
-        self.shared.note(added);
-        self.shared.changed.notify_one();
+        self.push(key, Urgency::Fresh);
     }
 
-    /// Adds a key after a pause; of several pauses of one key the earliest end counts.
-    pub fn add_after(&self, key: ObjectKey, delay: Duration) {
-        if delay.is_zero() {
-            return self.add(key);
+    /// Adds a key of which no change is known, unless it waits already: its turn is after those that changed.
+    pub fn add_background(&self, key: ObjectKey) {
+        self.push(key, Urgency::Background);
+    }
+
+    /// Adds the key of an object that a change concerns. What the first list of a cache shows is no change.
+    pub fn add_for<T>(&self, change: &Change<T>, key: ObjectKey) {
+        let initial = matches!(change, Change::Added { initial: true, .. });
+        self.push(key, if initial { Urgency::Background } else { Urgency::Fresh });
+    }
+
+    /// Adds a key after a pause. Of several pauses of one key the earliest end counts, and the highest urgency.
+    pub fn add_after(&self, key: ObjectKey, urgency: Urgency, pause: Duration) {
+        if urgency == Urgency::Fresh {
+            // As client-go counts: each delayed return of a key, not only those after a failure.
+            self.shared.meters.retries.inc();
+        }
+        if pause.is_zero() {
+            return self.push(key, urgency);
         }
         // A pause beyond the clock's range is no pause that anybody will see the end of.
-        let Some(due) = clock::instant().checked_add(delay) else { return };
-        self.shared.state.lock().add_at(key, due);
+        let Some(due) = clock::instant().checked_add(pause) else { return };
+        self.shared.state.lock().add_at(key, urgency, due);
         self.shared.changed.notify_one();
     }
 
-    /// Adds a key after a failure, as late as the limiter says (PL-31).
+    /// Adds a key after a failure, as late as the limiter says (PL-31): its change is not dealt with, so it is fresh.
     pub fn add_rate_limited(&self, key: ObjectKey) {
-        let delay = self.shared.limiter.lock().delay(&key, clock::instant());
-        self.shared.meters.retries.inc();
-        self.add_after(key, delay);
+        let pause = self.shared.limiter.lock().delay(&key, clock::instant());
+        self.add_after(key, Urgency::Fresh, pause);
+    }
+
+    fn push(&self, key: ObjectKey, urgency: Urgency) {
+        self.shared.state.lock().add(key, urgency, clock::instant());
+        self.shared.changed.notify_one();
     }
 
     /// Forgets the failures of a key.
@@ -114,12 +133,10 @@ impl Queue {
             let now = clock::instant();
             let popped = self.shared.state.lock().pop(now);
             match popped {
-                Popped::Key { key, waited, more, due } => {
+                Popped::Key { key, waited, more } => {
                     if more {
                         self.shared.changed.notify_one();
                     }
-                    self.shared.note(due);
-                    self.shared.meters.depth.dec();
                     self.shared.meters.waited.observe(waited.as_secs_f64());
                     return Some(Item { key, since: now, shared: Arc::clone(&self.shared) });
                 }
@@ -135,16 +152,6 @@ impl Queue {
                     return None;
                 }
             }
-        }
-    }
-}
-
-impl Shared {
-    /// Counts keys that began to wait.
-    fn note(&self, added: usize) {
-        if added > 0 {
-            self.meters.adds.inc_by(added as u64);
-            self.meters.depth.inc_by(i64::try_from(added).unwrap_or(i64::MAX));
         }
     }
 }
@@ -175,9 +182,7 @@ impl Drop for Item {
     fn drop(&mut self) {
         let now = clock::instant();
         self.shared.meters.worked.observe(now.saturating_duration_since(self.since).as_secs_f64());
-        let again = self.shared.state.lock().done(&self.key, now);
-        self.shared.note(again);
-        if again > 0 {
+        if self.shared.state.lock().done(&self.key) {
             self.shared.changed.notify_one();
         }
     }

@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod create;
 pub mod history;
+mod matters;
 pub mod numbers;
 pub mod observe;
 pub mod order;

@@ -1,27 +1,29 @@
 //! Which events wake which CloneSet, and which expectations they meet (page 4.11).
-
-use std::time::Duration;
+//!
+//! An event that cannot change a plan wakes nobody: a CloneSet reads only what `matters.rs` compares. It wakes all the
+//! same where a pass was found waiting for it. A Pod that no CloneSet owns wakes none, as it is never adopted (CS-13).
+//!
+//! The first list of a cache wakes in the background: it is the work of a start, and changes go before it. It is not
+//! collected for 3 s as the page says: a controller begins once all its caches show their first list, so each CloneSet
+//! is in the queue once however many Pods it has.
 
 use api::{
     cloneset::CloneSet,
-    k8s::{ControllerRevision, Metadata, PersistentVolumeClaim, Pod},
+    k8s::{ControllerRevision, Metadata, OwnerReference, PersistentVolumeClaim, Pod},
 };
-use rules::{pod, selector::Selector, write};
+use rules::{pod, write};
 use runtime::{
-    expectations::{Action, Expectations},
-    informer::{Change, ObjectKey, Store},
+    expectations::{Action, Expectations, Observed},
+    informer::{Change, ObjectKey},
     queue::Queue,
 };
 
-use crate::caches::{BY_NAMESPACE, Caches};
-
-/// How long the events of the first list are collected before their CloneSets are looked at.
-const INITIAL_DELAY: Duration = Duration::from_secs(3);
+use super::matters;
+use crate::caches::Caches;
 
 /// Adds the handlers of this kind to the caches.
 pub fn register(caches: &mut Caches, queue: &Queue, expectations: &Expectations) {
-    let clonesets = caches.clonesets.store();
-    let wake = Wake { queue: queue.clone(), expectations: expectations.clone(), clonesets };
+    let wake = Wake { queue: queue.clone(), expectations: expectations.clone() };
     caches.clonesets.on_change({
         let wake = wake.clone();
         move |change| wake.cloneset(change)
@@ -41,134 +43,124 @@ pub fn register(caches: &mut Caches, queue: &Queue, expectations: &Expectations)
 struct Wake {
     queue: Queue,
     expectations: Expectations,
-    clonesets: Store<CloneSet>,
 }
 
 impl Wake {
     fn cloneset(&self, change: &Change<CloneSet>) {
-        let (Change::Added { new: object, .. }
-        | Change::Updated { new: object, .. }
-        | Change::Deleted { last: object }) = change;
-        let uid = object.metadata.uid.as_str();
         match change {
-            Change::Deleted { .. } => self.expectations.versions.forget(uid),
-            Change::Added { .. } | Change::Updated { .. } => {
-                let seen = object.metadata.resource_version.as_str();
-                self.expectations.versions.observe(uid, seen);
+            Change::Added { new, .. } => {
+                self.see(&new.metadata);
+                self.queue.add_for(change, ObjectKey::of(new.as_ref()));
             }
-        }
-        self.queue.add(ObjectKey::of(object.as_ref()));
-    }
-
-    fn pod(&self, change: &Change<Pod>) {
-        match change {
-            Change::Added { new, initial } => match controller(&new.metadata) {
-                Some(owner) => {
-                    let name = new.metadata.name.as_str();
-                    self.expectations.scale.observe(&owner, Action::Create, write::POD.plural, name);
-                    if new.metadata.deletion_timestamp.is_some() {
-                        self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
-                    }
-                    self.enqueue(owner, *initial);
-                }
-                None => self.wake_matching(new, *initial),
-            },
             Change::Updated { old, new } => {
-                {
-                    let uid = &new.metadata.uid;
-                    let seen = new.metadata.resource_version.as_str();
-                    self.expectations.versions.observe(uid, seen);
-                }
-                let (before, owner) = (controller(&old.metadata), controller(&new.metadata));
-                if let Some(before) = before.filter(|before| Some(before) != owner.as_ref()) {
-                    self.queue.add(before);
-                }
-                match owner {
-                    Some(owner) => {
-                        if new.metadata.deletion_timestamp.is_some() {
-                            let name = new.metadata.name.as_str();
-                            self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
-                        }
-                        self.queue.add(owner);
-                    }
-                    None if old.metadata.labels != new.metadata.labels
-                        || old.metadata.owner_references != new.metadata.owner_references =>
-                    {
-                        self.wake_matching(new, false);
-                    }
-                    None => {}
+                let wakes = match self.see(&new.metadata) {
+                    Observed::Awaited => true,
+                    // Our own status came back: it says what the last pass knew.
+                    Observed::Met => matters::of_cloneset(old, new),
+                    Observed::Nothing => matters::of_cloneset(old, new) || old.status != new.status,
+                };
+                if wakes {
+                    self.queue.add(ObjectKey::of(new.as_ref()));
                 }
             }
             Change::Deleted { last } => {
                 self.expectations.versions.forget(&last.metadata.uid);
-                if let Some(owner) = controller(&last.metadata) {
-                    let name = last.metadata.name.as_str();
-                    self.expectations.scale.observe(&owner, Action::Delete, write::POD.plural, name);
-                    self.queue.add(owner);
+                self.queue.add(ObjectKey::of(last.as_ref()));
+            }
+        }
+    }
+
+    fn pod(&self, change: &Change<Pod>) {
+        match change {
+            Change::Added { new, .. } => {
+                self.observe(&new.metadata, Action::Create, write::POD);
+                if new.metadata.deletion_timestamp.is_some() {
+                    self.observe(&new.metadata, Action::Delete, write::POD);
                 }
+                owners(&new.metadata).for_each(|owner| self.queue.add_for(change, owner));
+            }
+            Change::Updated { old, new } => {
+                let awaited = self.see(&new.metadata) == Observed::Awaited;
+                if new.metadata.deletion_timestamp.is_some() {
+                    self.observe(&new.metadata, Action::Delete, write::POD);
+                }
+                if awaited || matters::of_pod(old, new) {
+                    owners(&new.metadata).for_each(|owner| self.queue.add(owner));
+                }
+                if old.metadata.owner_references != new.metadata.owner_references {
+                    owners(&old.metadata).for_each(|owner| self.queue.add(owner));
+                }
+            }
+            Change::Deleted { last } => {
+                self.expectations.versions.forget(&last.metadata.uid);
+                self.observe(&last.metadata, Action::Delete, write::POD);
+                owners(&last.metadata).for_each(|owner| self.queue.add(owner));
             }
         }
     }
 
     fn claim(&self, change: &Change<PersistentVolumeClaim>) {
-        let (Change::Added { new: claim, .. } | Change::Updated { new: claim, .. } | Change::Deleted { last: claim }) =
-            change;
-        let name = claim.metadata.name.as_str();
-        for owner in claim.metadata.owner_references.iter().filter(|owner| is_cloneset(&owner.api_version, &owner.kind))
-        {
-            let owner = ObjectKey::new(claim.metadata.namespace.to_string(), owner.name.clone());
-            let resource = write::PERSISTENT_VOLUME_CLAIM.plural;
-            if matches!(change, Change::Added { .. }) {
-                self.expectations.scale.observe(&owner, Action::Create, resource, name);
-                self.queue.add(owner.clone());
+        let resource = write::PERSISTENT_VOLUME_CLAIM;
+        let claim = match change {
+            Change::Added { new, .. } => {
+                self.observe(&new.metadata, Action::Create, resource);
+                new
             }
-            if matches!(change, Change::Deleted { .. }) || claim.metadata.deletion_timestamp.is_some() {
-                self.expectations.scale.observe(&owner, Action::Delete, resource, name);
-                self.queue.add(owner);
+            Change::Updated { old, new } if !matters::of_metadata(&old.metadata, &new.metadata) => return,
+            Change::Updated { new, .. } => new,
+            Change::Deleted { last } => {
+                self.observe(&last.metadata, Action::Delete, resource);
+                last
             }
+        };
+        if claim.metadata.deletion_timestamp.is_some() {
+            self.observe(&claim.metadata, Action::Delete, resource);
         }
+        owners(&claim.metadata).for_each(|owner| self.queue.add_for(change, owner));
     }
 
     fn revision(&self, change: &Change<ControllerRevision>) {
-        let (Change::Added { new: stored, .. }
-        | Change::Updated { new: stored, .. }
-        | Change::Deleted { last: stored }) = change;
-        let Some(owner) = controller(&stored.metadata) else { return };
-        let name = stored.metadata.name.as_str();
-        let resource = write::CONTROLLER_REVISION.plural;
-        match change {
-            Change::Added { .. } => self.expectations.scale.observe(&owner, Action::Create, resource, name),
-            Change::Updated { .. } => {}
-            Change::Deleted { .. } => self.expectations.scale.observe(&owner, Action::Delete, resource, name),
-        }
-        self.queue.add(owner);
-    }
-
-    /// At the first list each CloneSet comes once, after its Pods, not once for each of them.
-    fn enqueue(&self, owner: ObjectKey, initial: bool) {
-        if initial { self.queue.add_after(owner, INITIAL_DELAY) } else { self.queue.add(owner) }
-    }
-
-    /// A Pod without a controller wakes each CloneSet that selects it; no adoption follows.
-    fn wake_matching(&self, pod: &Pod, initial: bool) {
-        let namespace = pod.metadata.namespace.as_str();
-        for cloneset in self.clonesets.by_index(BY_NAMESPACE, namespace) {
-            let selects =
-                Selector::compile(&cloneset.spec.selector).is_ok_and(|selector| selector.matches(&pod.metadata.labels));
-            if selects {
-                self.enqueue(ObjectKey::of(cloneset.as_ref()), initial);
+        let stored = match change {
+            Change::Added { new, .. } => {
+                self.observe(&new.metadata, Action::Create, write::CONTROLLER_REVISION);
+                new
             }
+            Change::Updated { old, new } if !matters::of_revision(old, new) => return,
+            Change::Updated { new, .. } => new,
+            Change::Deleted { last } => {
+                self.observe(&last.metadata, Action::Delete, write::CONTROLLER_REVISION);
+                last
+            }
+        };
+        owners(&stored.metadata).for_each(|owner| self.queue.add_for(change, owner));
+    }
+
+    /// Meets the expectation of a version.
+    fn see(&self, metadata: &Metadata) -> Observed {
+        self.expectations.versions.observe(&metadata.uid, &metadata.resource_version)
+    }
+
+    /// Meets the expectation that the owner of an object has of it: the controller, or any owner of a claim.
+    fn observe(&self, metadata: &Metadata, action: Action, resource: write::Resource) {
+        let controller = pod::owner_controller(metadata).filter(|owner| is_cloneset(owner));
+        let key = |owner: &OwnerReference| ObjectKey::new(metadata.namespace.clone(), owner.name.clone());
+        let expecting: Vec<_> = match resource {
+            write::PERSISTENT_VOLUME_CLAIM => owners(metadata).collect(),
+            _ => controller.map(key).into_iter().collect(),
+        };
+        for owner in expecting {
+            self.expectations.scale.observe(&owner, action, resource.plural, &metadata.name);
         }
     }
 }
 
-/// The CloneSet that controls an object, by group, kind and name, in any version.
-fn controller(metadata: &Metadata) -> Option<ObjectKey> {
-    let owner = pod::owner_controller(metadata).filter(|owner| is_cloneset(&owner.api_version, &owner.kind))?;
-    Some(ObjectKey::new(metadata.namespace.to_string(), owner.name.clone()))
+/// The CloneSets that own an object, by group, kind and name, in any version.
+fn owners(metadata: &Metadata) -> impl Iterator<Item = ObjectKey> {
+    let owners = metadata.owner_references.iter().filter(|owner| is_cloneset(owner));
+    owners.map(|owner| ObjectKey::new(metadata.namespace.clone(), owner.name.clone()))
 }
 
-fn is_cloneset(api_version: &str, kind: &str) -> bool {
-    kind == write::CLONE_SET.kind
-        && api_version.split_once('/').is_some_and(|(group, _)| group == write::CLONE_SET.group)
+fn is_cloneset(owner: &OwnerReference) -> bool {
+    owner.kind == write::CLONE_SET.kind
+        && owner.api_version.split_once('/').is_some_and(|(group, _)| group == write::CLONE_SET.group)
 }

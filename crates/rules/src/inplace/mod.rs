@@ -14,7 +14,7 @@ pub use apply::{Refresh, Start, refresh, start};
 pub use complete::{Broken, is_complete};
 pub use judge::{Change, EnvFromMetadata, Obstacle, judge};
 pub(crate) use state::seconds_text;
-pub use state::{Grace, State, is_waiting_for_grace};
+pub use state::{Grace, State, has_state, is_waiting_for_grace};
 
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,12 @@ pub(super) fn grace_text(pod: &Pod) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
+/// Whether a Pod was ever updated in place: then what its containers run decides whether that is complete (IU-51).
+#[must_use]
+pub fn has_state(pod: &Pod) -> bool {
+    state_text(pod).is_some()
+}
+
 /// Whether a Pod waits for its grace period: marked unready, containers still the old ones (IU-30, IU-31).
 #[must_use]
 pub fn is_waiting_for_grace(pod: &Pod) -> bool {

@@ -26,6 +26,17 @@ pub enum VersionWait {
     },
 }
 
+/// What it meant that a version was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// Nothing was expected, or something later.
+    Nothing,
+    /// Our own write was seen.
+    Met,
+    /// Our own write was seen, and somebody was found waiting for it: wake them.
+    Awaited,
+}
+
 /// Expected versions of all objects.
 #[derive(Debug)]
 pub struct VersionExpectations {
@@ -60,11 +71,14 @@ impl VersionExpectations {
     }
 
     /// Meets the expectation if the version seen is the expected one or a later one.
-    pub fn observe(&self, uid: &str, resource_version: &str) {
+    pub fn observe(&self, uid: &str, resource_version: &str) -> Observed {
         let mut objects = self.objects.lock();
-        if objects.get(uid).is_some_and(|held| is_met(held, resource_version)) {
-            objects.remove(uid);
-        }
+        let Some(held) = objects.get(uid).filter(|held| is_met(held, resource_version)) else {
+            return Observed::Nothing;
+        };
+        let observed = if held.unmet_since.is_some() { Observed::Awaited } else { Observed::Met };
+        objects.remove(uid);
+        observed
     }
 
     /// What has to be waited for before an object that was seen at `seen` may be judged.

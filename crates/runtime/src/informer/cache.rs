@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::RwLock;
 
 use super::store::Inner;
-use super::wire::Seen;
+use super::wire::{self, Seen};
 use super::{Cached, Change, Index, ObjectKey, Store};
 
 /// The writers' side of a cache.
@@ -56,13 +56,7 @@ impl<T: Cached> Cache<T> {
 
     /// Takes one event in and returns what it changed. When it returns, readers see the change.
     pub fn apply(&mut self, event: Event<T>) -> Vec<Change<T>> {
-        self.take(match event {
-            Event::Apply(object) => Event::Apply(Seen::Object(object)),
-            Event::Delete(object) => Event::Delete(Seen::Object(object)),
-            Event::Init => Event::Init,
-            Event::InitApply(object) => Event::InitApply(Seen::Object(object)),
-            Event::InitDone => Event::InitDone,
-        })
+        self.take(wire::map(event, Seen::Object))
     }
 
     /// As [`Cache::apply`], of objects that may be unreadable.

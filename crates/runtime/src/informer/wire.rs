@@ -36,12 +36,12 @@ pub(super) trait Wire<T>:
 }
 
 /// The same event about what was seen.
-pub(super) fn event<T, W: Wire<T>>(event: Event<W>) -> Event<Seen<T>> {
+pub(super) fn map<A, B>(event: Event<A>, seen: impl Fn(A) -> B) -> Event<B> {
     match event {
-        Event::Apply(object) => Event::Apply(object.seen()),
-        Event::Delete(object) => Event::Delete(object.seen()),
+        Event::Apply(object) => Event::Apply(seen(object)),
+        Event::Delete(object) => Event::Delete(seen(object)),
         Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(object.seen()),
+        Event::InitApply(object) => Event::InitApply(seen(object)),
         Event::InitDone => Event::InitDone,
     }
 }

@@ -1,17 +1,21 @@
 //! `workqueue_*` metrics, labelled by `name` and `controller`, both the queue's name (platform section 13).
+//!
+//! What a queue holds is read from it on each scrape; what happened is observed as it happens. Names, labels and meaning
+//! are client-go's, so its dashboards fit; `kruise_queue_background_depth` is ours.
 
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use super::Shared;
+use super::state::Census;
 use crate::clock;
 use crate::metrics::{self, Histograms};
 
@@ -21,20 +25,22 @@ struct Name {
     controller: &'static str,
 }
 
+impl Name {
+    fn of(queue: &'static str) -> Self {
+        Self { name: queue, controller: queue }
+    }
+}
+
 /// The meters of one queue.
 pub(super) struct Meters {
-    pub(super) depth: Gauge,
-    pub(super) adds: Counter,
     pub(super) retries: Counter,
-    /// Seconds between becoming ready and being handed out.
+    /// Seconds between being added, or falling due, and being handed out.
     pub(super) waited: Histogram,
     /// Seconds between being handed out and being done.
     pub(super) worked: Histogram,
 }
 
 struct Families {
-    depth: Family<Name, Gauge>,
-    adds: Family<Name, Counter>,
     retries: Family<Name, Counter>,
     waited: Histograms<Name>,
     worked: Histograms<Name>,
@@ -45,8 +51,6 @@ static FAMILIES: LazyLock<Families> = LazyLock::new(|| {
     let queues = Arc::new(Queues::default());
     metrics::registry().register_collector(Box::new(Arc::clone(&queues)));
     Families {
-        depth: metrics::gauges("workqueue_depth", "Current depth of workqueue"),
-        adds: metrics::counters("workqueue_adds", "Total number of adds handled by workqueue"),
         retries: metrics::counters("workqueue_retries", "Total number of retries handled by workqueue"),
         waited: metrics::histograms(
             "workqueue_queue_duration_seconds",
@@ -69,10 +73,8 @@ fn decades() -> Histogram {
 
 impl Meters {
     pub(super) fn of(name: &'static str) -> Self {
-        let label = Name { name, controller: name };
+        let label = Name::of(name);
         Self {
-            depth: FAMILIES.depth.get_or_create_owned(&label),
-            adds: FAMILIES.adds.get_or_create_owned(&label),
             retries: FAMILIES.retries.get_or_create_owned(&label),
             waited: FAMILIES.waited.get_or_create_owned(&label),
             worked: FAMILIES.worked.get_or_create_owned(&label),
@@ -80,7 +82,7 @@ impl Meters {
     }
 }
 
-/// Lets scrapes see what this queue's workers are at.
+/// Lets scrapes see what this queue holds and what its workers are at.
 pub(super) fn watch(queue: &Arc<Shared>) {
     FAMILIES.queues.0.lock().push(Arc::downgrade(queue));
 }
@@ -100,32 +102,48 @@ impl Collector for Queues {
         let mut readings = Vec::new();
         self.0.lock().retain(|queue| {
             let Some(queue) = queue.upgrade() else { return false };
-            let ages: Vec<f64> = queue
-                .state
-                .lock()
-                .working_since()
-                .map(|since| now.saturating_duration_since(since).as_secs_f64())
-                .collect();
-            readings.push((queue.name, ages.iter().sum::<f64>(), ages.iter().copied().fold(0.0, f64::max)));
+            readings.push((Name::of(queue.name), queue.state.lock().census(now)));
             true
         });
-        let mut family = |name: &str, help: &str, of: fn(&(&'static str, f64, f64)) -> f64| {
-            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for reading in &readings {
-                let label = Name { name: reading.0, controller: reading.0 };
-                ConstGauge::new(of(reading)).encode(metric.encode_family(&label)?)?;
-            }
-            Ok(())
-        };
-        family(
+        let mut scrape = Scrape { encoder: &mut encoder, readings: &readings };
+        scrape.add("workqueue_depth", "Current depth of workqueue", |census| gauge(census.waiting))?;
+        scrape.add(
+            "kruise_queue_background_depth",
+            "Keys in the workqueue that wait after all changes: first list, resync",
+            |census| gauge(census.background),
+        )?;
+        scrape.add("workqueue_adds", "Total number of adds handled by workqueue", |census| {
+            ConstCounter::new(census.added)
+        })?;
+        scrape.add(
             "workqueue_unfinished_work_seconds",
             "How many seconds of work has been done that is in progress and has not been observed by work_duration",
-            |reading| reading.1,
+            |census| ConstGauge::new(census.working.iter().sum::<Duration>().as_secs_f64()),
         )?;
-        family(
+        scrape.add(
             "workqueue_longest_running_processor_seconds",
             "How many seconds has the longest running processor for workqueue been running",
-            |reading| reading.2,
+            |census| ConstGauge::new(census.working.iter().max().copied().unwrap_or_default().as_secs_f64()),
         )
     }
+}
+
+/// One scrape of all queues.
+struct Scrape<'a, 'e> {
+    encoder: &'a mut DescriptorEncoder<'e>,
+    readings: &'a [(Name, Census)],
+}
+
+impl Scrape<'_, '_> {
+    /// Adds a family with one metric a queue.
+    fn add<M: EncodeMetric>(&mut self, name: &str, help: &str, of: fn(&Census) -> M) -> Result<(), std::fmt::Error> {
+        let metrics: Vec<_> = self.readings.iter().map(|(label, census)| (label, of(census))).collect();
+        let Some((_, first)) = metrics.first() else { return Ok(()) };
+        let mut family = self.encoder.encode_descriptor(name, help, None, first.metric_type())?;
+        metrics.iter().try_for_each(|(label, metric)| metric.encode(family.encode_family(*label)?))
+    }
+}
+
+fn gauge(count: usize) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
 }

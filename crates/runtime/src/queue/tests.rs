@@ -24,6 +24,15 @@ async fn next_after(queue: &Queue) -> (Duration, String) {
     (clock::instant() - start, item.key().name.to_string())
 }
 
+/// All keys that are ready now, in turn.
+async fn drained(queue: &Queue) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(item) = ready(queue).await {
+        names.push(item.key().name.clone());
+    }
+    names
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_waits_once_however_often_it_is_added() {
     let queue = queue();
@@ -52,9 +61,9 @@ async fn a_key_added_while_worked_on_comes_again_when_done() {
 #[tokio::test(start_paused = true)]
 async fn of_several_delays_the_earliest_counts() {
     let queue = queue();
-    queue.add_after(key("a"), MS(50));
-    queue.add_after(key("a"), MS(20));
-    queue.add_after(key("a"), MS(90));
+    queue.add_after(key("a"), Urgency::Fresh, MS(50));
+    queue.add_after(key("a"), Urgency::Fresh, MS(20));
+    queue.add_after(key("a"), Urgency::Fresh, MS(90));
     assert_eq!(next_after(&queue).await, (MS(20), "a".to_owned()));
     assert!(tokio::time::timeout(MS(500), queue.next()).await.is_err(), "the later ones are gone");
 }
@@ -67,7 +76,7 @@ async fn a_delayed_key_is_not_held_back_by_a_busy_worker() {
     tokio::task::yield_now().await;
     let other = tokio::spawn(async move { next_after(&second).await });
     tokio::task::yield_now().await;
-    queue.add_after(key("later"), MS(30));
+    queue.add_after(key("later"), Urgency::Fresh, MS(30));
     queue.add(key("now"));
     let (busy, _) = waiting.await.unwrap();
     assert_eq!(busy.key(), &key("now"));
@@ -119,9 +128,100 @@ fn a_full_bucket_holds_no_more_than_its_burst() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_changed_goes_before_start_up_work() {
+    let queue = queue();
+    for name in ["old-1", "old-2"] {
+        queue.add_background(key(name));
+    }
+    queue.add(key("changed"));
+    assert_eq!(drained(&queue).await, ["changed", "old-1", "old-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_the_background_moves_up_when_it_changes() {
+    let queue = queue();
+    for name in ["old-1", "old-2", "old-3"] {
+        queue.add_background(key(name));
+    }
+    queue.add(key("old-2"));
+    queue.add_background(key("old-2"));
+    assert_eq!(drained(&queue).await, ["old-2", "old-1", "old-3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_while_worked_on_is_fresh_even_if_it_was_to_come_again_in_the_background() {
+    let queue = queue();
+    queue.add(key("a"));
+    let item = ready(&queue).await.unwrap();
+    queue.add_background(key("b"));
+    queue.add_background(key("a"));
+    queue.add(key("a"));
+    drop(item);
+    assert_eq!(drained(&queue).await, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_background_gets_its_turn_however_much_changes() {
+    let queue = queue();
+    for name in ["old-1", "old-2", "old-3"] {
+        queue.add_background(key(name));
+    }
+    let mut order = Vec::new();
+    for number in 0..30 {
+        // Two more changes for each key that is handed out.
+        queue.add(key(&format!("changed-{number}-a")));
+        queue.add(key(&format!("changed-{number}-b")));
+        order.push(ready(&queue).await.unwrap().key().name.clone());
+    }
+    let turns: Vec<_> = order
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| name.starts_with("old"))
+        .map(|(at, name)| (at, name.as_str()))
+        .collect();
+    assert_eq!(turns, [(10, "old-1"), (21, "old-2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_before_the_background_waited_do_not_count_for_its_turn() {
+    let queue = queue();
+    for number in 0..15 {
+        queue.add(key(&format!("changed-{number:02}")));
+    }
+    for _ in 0..9 {
+        drop(ready(&queue).await);
+    }
+    queue.add_background(key("old"));
+    let order = drained(&queue).await;
+    assert_eq!(order.last().map(String::as_str), Some("old"), "6 changes were left: {order:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_keeps_the_urgency_and_the_highest_of_several_counts() {
+    let queue = queue();
+    queue.add_after(key("resync"), Urgency::Background, MS(10));
+    queue.add_after(key("both"), Urgency::Background, MS(10));
+    queue.add_after(key("both"), Urgency::Fresh, MS(30));
+    queue.add(key("changed"));
+    tokio::time::advance(MS(20)).await;
+    assert_eq!(drained(&queue).await, ["changed", "both", "resync"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_a_failed_key_goes_before_the_background() {
+    let queue = queue();
+    queue.add_background(key("failed"));
+    drop(ready(&queue).await.unwrap());
+    queue.add_background(key("old"));
+    queue.add_rate_limited(key("failed"));
+    tokio::time::advance(MS(10)).await;
+    assert_eq!(drained(&queue).await, ["failed", "old"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_ends_every_worker() {
     let queue = queue();
-    queue.add_after(key("a"), MS(5));
+    queue.add_after(key("a"), Urgency::Fresh, MS(5));
     let workers: Vec<_> = (0..3)
         .map(|_| {
             let queue = queue.clone();
@@ -136,23 +236,60 @@ async fn closing_ends_every_worker() {
     assert!(queue.next().await.is_none());
 }
 
+#[track_caller]
+fn check_metrics(queue: &str, want: &[(&str, &str)]) {
+    let text = crate::metrics::encode().unwrap();
+    for (name, value) in want {
+        let line = format!("{name}{{name=\"{queue}\",controller=\"{queue}\"}} {value}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+// Platform section 13
 #[tokio::test(start_paused = true)]
 async fn the_metrics_show_what_waits_and_what_is_worked_on() {
     let queue = Queue::new("measured-controller", RateLimit::default());
+    queue.add_background(key("b"));
     queue.add(key("a"));
-    queue.add(key("b"));
+    tokio::time::advance(Duration::from_secs(2)).await;
     let item = queue.next().await.unwrap();
     tokio::time::advance(Duration::from_secs(3)).await;
-    let text = crate::metrics::encode().unwrap();
-    let labels = "{name=\"measured-controller\",controller=\"measured-controller\"}";
-    for (name, value) in [
-        ("workqueue_depth", "1"),
-        ("workqueue_adds_total", "2"),
-        ("workqueue_unfinished_work_seconds", "3.0"),
-        ("workqueue_longest_running_processor_seconds", "3.0"),
-        ("workqueue_queue_duration_seconds_count", "1"),
-    ] {
-        assert!(text.contains(&format!("{name}{labels} {value}\n")), "{name} in {text}");
-    }
+    check_metrics(
+        "measured-controller",
+        &[
+            ("workqueue_depth", "1"),
+            ("kruise_queue_background_depth", "1"),
+            ("workqueue_adds_total", "2"),
+            ("workqueue_unfinished_work_seconds", "3.0"),
+            ("workqueue_longest_running_processor_seconds", "3.0"),
+            ("workqueue_queue_duration_seconds_sum", "2.0"),
+            ("workqueue_queue_duration_seconds_count", "1"),
+        ],
+    );
     drop(item);
+    drop(queue.next().await);
+    check_metrics(
+        "measured-controller",
+        &[
+            ("workqueue_depth", "0"),
+            ("kruise_queue_background_depth", "0"),
+            ("workqueue_queue_duration_seconds_sum", "7.0"),
+            ("workqueue_work_duration_seconds_count", "2"),
+        ],
+    );
+}
+
+// Platform section 13: client-go counts each delayed return as a retry, and a key from the moment that it fell due.
+#[tokio::test(start_paused = true)]
+async fn the_metrics_count_delayed_keys_from_when_they_fell_due() {
+    let queue = Queue::new("delayed-controller", RateLimit::default());
+    queue.add_after(key("a"), Urgency::Fresh, MS(500));
+    queue.add_rate_limited(key("b"));
+    queue.add_after(key("c"), Urgency::Background, MS(500));
+    check_metrics("delayed-controller", &[("workqueue_retries_total", "2"), ("workqueue_depth", "0")]);
+    tokio::time::advance(MS(1_500)).await;
+    check_metrics("delayed-controller", &[("workqueue_depth", "3"), ("kruise_queue_background_depth", "1")]);
+    drop(queue.next().await);
+    drop(queue.next().await);
+    check_metrics("delayed-controller", &[("workqueue_queue_duration_seconds_sum", "2.495")]);
 }

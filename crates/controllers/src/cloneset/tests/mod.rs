@@ -9,4 +9,5 @@ mod plan;
 mod properties;
 mod scatter;
 mod status;
+mod wake;
 pub(crate) mod world;
