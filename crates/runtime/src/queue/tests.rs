@@ -28,7 +28,7 @@ async fn next_after(queue: &Queue) -> (Duration, String) {
 async fn drained(queue: &Queue) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(item) = ready(queue).await {
-        names.push(item.key().name.clone());
+        names.push(item.key().name.to_string());
     }
     names
 }
