@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::mock::{self, Answer, Asked};
 
+/// Longer than any pause; the clock is paused, so it takes no time.
+const LONG: Duration = Duration::from_mins(10);
+const TICK: Duration = Duration::from_millis(10);
+
 fn pod(name: &str, version: u32) -> Value {
     json!({"metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": version.to_string()}})
 }
@@ -68,10 +72,17 @@ fn run(answer: impl Fn(usize, &Asked) -> Answer + Send + Sync + 'static) -> Runn
 impl Running {
     /// Waits until the server was asked so often, and what came of it was taken in.
     async fn until_asked(&self, times: usize) {
-        while self.log.all().len() < times {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        for _ in 0..LONG.as_millis() / TICK.as_millis() {
+            if self.log.all().len() >= times {
+                return tokio::time::sleep(TICK).await;
+            }
+            tokio::time::sleep(TICK).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        panic!("asked only {:?}", self.log.lines());
+    }
+
+    async fn until_synced(&self) {
+        tokio::time::timeout(LONG, self.synced.wait()).await.expect("the first list is complete");
     }
 
     fn names(&self) -> Vec<String> {
@@ -96,7 +107,7 @@ async fn a_streamed_list_is_as_of_now_and_goes_on_as_a_watch() {
             event("DELETED", pod("b", 7)),
         ])
     });
-    running.synced.wait().await;
+    running.until_synced().await;
     running.until_asked(1).await;
     assert_eq!(
         *running.told.lock(),
@@ -196,7 +207,7 @@ async fn a_page_with_an_object_that_cannot_be_read_is_read_one_by_one() {
         query if query.contains("watch=true") => Answer::Silence,
         _ => page("8", "", &[pod("a", 1), json!({"metadata": {"name": "bad", "namespace": "shop", "labels": 3}})]),
     });
-    running.synced.wait().await;
+    running.until_synced().await;
     assert_eq!(running.names(), ["a"]);
 }
 
@@ -207,7 +218,7 @@ async fn a_kind_that_is_not_installed_is_asked_for_again_with_back_off() {
         ..10 => Answer::Refuse(404, "NotFound"),
         _ => Answer::Lines(vec![end_of_list(1)]),
     });
-    running.synced.wait().await;
+    running.until_synced().await;
     assert!(start.elapsed() >= Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
@@ -217,6 +228,6 @@ async fn a_namespace_restricts_what_is_listed() {
     let informer = Informer::<Pod>::new(Vec::new());
     let synced = informer.synced();
     tokio::spawn(informer.run(client, "shop".to_owned(), Shutdown::manual()));
-    synced.wait().await;
+    tokio::time::timeout(LONG, synced.wait()).await.unwrap();
     assert_eq!(log.lines(), ["GET /api/v1/namespaces/shop/pods"]);
 }
