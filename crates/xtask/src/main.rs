@@ -2,6 +2,7 @@
 //!
 //! Here is the command line only; each command has its file, and the cluster itself is the crate `e2e`.
 
+mod bench;
 mod chart;
 mod cluster;
 mod crds;
@@ -33,6 +34,8 @@ enum Command {
     Test(layers::Options),
     /// Check format, clippy and generated files.
     Lint,
+    /// Measure the manager against a stand-in API server: memory, time to sync, CPU at rest, reconciles.
+    Bench(bench::Options),
     /// The cluster on this machine.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -73,6 +76,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&options, &progress).await,
         Command::Test(options) => layers::run(&options, &progress).await,
         Command::Lint => lint::run(&progress).await,
+        Command::Bench(options) => bench::run(&options, &progress).await,
         Command::Cluster(command) => cluster::run(&command, &progress).await,
         Command::Images(options) => images::run(&options, &progress).await,
         Command::Crds(options) => crds::run(&options, &progress).await,

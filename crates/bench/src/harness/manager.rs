@@ -1,0 +1,163 @@
+//! The manager as a child process: started, watched through its metrics, ended.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use super::process::Process;
+use super::{PATIENCE, StandIn, tail};
+use crate::server::kinds::Kind;
+
+/// How often its metrics are looked at until the caches are complete.
+const POLL: Duration = Duration::from_millis(10);
+/// How often is looked whether it has come to rest.
+const LOOK: Duration = Duration::from_millis(500);
+/// How many looks in a row must find it at rest.
+const QUIET_LOOKS: u32 = 4;
+/// CPU time between two looks that still counts as rest: a fiftieth of a core.
+const QUIET_CPU: Duration = Duration::from_millis(10);
+/// The manager lets this pass after its first list before it looks at the owners of Pods, and a little more.
+const FIRST_PASS: Duration = Duration::from_millis(3_500);
+
+/// A running manager; it is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Manager {
+    child: Child,
+    process: Process,
+    metrics: SocketAddr,
+    log: PathBuf,
+    started: Instant,
+}
+
+impl Manager {
+    /// Starts it as the only replica, with the one feature off that needs a webhook for Pods.
+    pub(super) async fn start(program: &Path, server: &StandIn) -> Result<Self> {
+        let metrics = free_address().await?;
+        let log = server.dir().join(format!("manager-{}.log", metrics.port()));
+        let mut command = Command::new(program);
+        command
+            .arg(format!("--kubeconfig={}", server.kubeconfig().display()))
+            .args(["--enable-leader-election=false", "--feature-gates=PodWebhook=false"])
+            // Nothing here is a matter of seconds on every machine.
+            .arg(format!("--controller-cache-sync-timeout={}s", PATIENCE.as_secs()))
+            .args([format!("--metrics-addr={metrics}"), format!("--health-probe-addr={metrics}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).context("cannot make a log for the manager")?)
+            .kill_on_drop(true);
+        for name in ["KUBECONFIG", "POD_NAMESPACE", "SERVICE_NAME", "CUSTOM_RESOURCE_ENABLE"] {
+            command.env_remove(name);
+        }
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let process = Process(child.id().context("the manager ended at once")?);
+        Ok(Self { child, process, metrics, log, started })
+    }
+
+    /// What the kernel says of it.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Waits until all caches are complete and that of Pods holds this many; returns the time since the start.
+    pub(crate) async fn synced(&mut self, pods: u32) -> Result<Duration> {
+        loop {
+            self.check()?;
+            // Before it listens there is nothing to read.
+            let text = self.scrape().await.unwrap_or_default();
+            let listed =
+                |kind: Kind| sample(&text, "kruise_informer_listed_objects", Some(("kind", kind.names().kind)));
+            if Kind::WATCHED.into_iter().all(|kind| listed(kind).is_some()) && listed(Kind::Pod) == Some(pods.into()) {
+                return Ok(self.started.elapsed());
+            }
+            ensure!(self.started.elapsed() < PATIENCE, "caches are not complete:\n{}", tail(&self.log));
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until it does nothing any more.
+    pub(crate) async fn calm(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let (mut quiet, mut before) = (0, self.process.cpu()?);
+        while quiet < QUIET_LOOKS || begun.elapsed() < FIRST_PASS {
+            tokio::time::sleep(LOOK).await;
+            self.check()?;
+            let now = self.process.cpu()?;
+            quiet = if now.saturating_sub(before) <= QUIET_CPU { quiet + 1 } else { 0 };
+            before = now;
+            ensure!(begun.elapsed() < PATIENCE, "the manager does not come to rest:\n{}", tail(&self.log));
+        }
+        Ok(())
+    }
+
+    /// How many passes its controllers have made.
+    pub(crate) async fn reconciles(&mut self) -> Result<u64> {
+        self.check()?;
+        let text = self.scrape().await?;
+        Ok(sample(&text, "controller_runtime_reconcile_total", None).unwrap_or_default() as u64)
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        self.check()?;
+        self.child.kill().await.context("cannot end the manager")
+    }
+
+    /// Fails if it has ended by itself.
+    fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the manager ended with {status}:\n{}", tail(&self.log)),
+            None => Ok(()),
+        }
+    }
+
+    async fn scrape(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(self.metrics).await?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        ensure!(text.starts_with("HTTP/1.1 200"), "no metrics: {}", text.lines().next().unwrap_or_default());
+        Ok(text)
+    }
+}
+
+/// A port that is free now.
+async fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
+}
+
+/// The sum of a metric's samples, of those with a label if one is given; `None` where there is none.
+fn sample(text: &str, name: &str, label: Option<(&str, &str)>) -> Option<f64> {
+    let wanted = label.map(|(label, value)| format!("{label}=\"{value}\""));
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let (labels, value) = match rest.strip_prefix('{') {
+            Some(rest) => rest.rsplit_once("} ")?,
+            None => ("", rest.strip_prefix(' ')?),
+        };
+        let fits = wanted.as_ref().is_none_or(|wanted| labels.split(',').any(|label| label == wanted));
+        if fits { value.trim().parse::<f64>().ok() } else { None }
+    });
+    values.reduce(|sum, value| sum + value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample;
+
+    #[test]
+    fn samples_add_up_over_other_labels() {
+        let text = "# TYPE a counter\na_total{result=\"x\",kind=\"Pod\"} 3\na_total{kind=\"Node\"} 4\nb 5\n";
+        assert_eq!(sample(text, "a_total", None), Some(7.0));
+        assert_eq!(sample(text, "a_total", Some(("kind", "Pod"))), Some(3.0));
+        assert_eq!(sample(text, "b", None), Some(5.0));
+        assert_eq!(sample(text, "a_total", Some(("kind", "Event"))), None);
+    }
+}

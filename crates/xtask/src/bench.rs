@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: builds what is measured and hands the words on to the crate `kruise-bench`, which knows them.
+
+use anyhow::Result;
+use clap::Args;
+use e2e::progress::Progress;
+
+use crate::layers;
+
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    /// What to measure, and how much of it; `--help` lists it.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+pub(crate) async fn run(options: &Options, progress: &Progress) -> Result<()> {
+    if measures_own_build(&options.words) {
+        let build = ["build", "--release", "--locked", "--quiet", "--package", "kruise-manager"];
+        progress.step("kruise-manager", layers::cargo(&build, None)).await?;
+    }
+    let mut words = vec!["run", "--release", "--locked", "--quiet", "--package", "kruise-bench", "--"];
+    words.extend(options.words.iter().map(String::as_str));
+    layers::cargo(&words, None).await
+}
+
+/// Whether a manager is needed that nobody has named.
+fn measures_own_build(words: &[String]) -> bool {
+    let asks_for_help = words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h");
+    let names_one = words.iter().any(|word| word == "--manager" || word.starts_with("--manager="));
+    !asks_for_help && !names_one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::measures_own_build;
+
+    #[test]
+    fn the_manager_is_built_unless_one_is_named_or_only_help_is_wanted() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (line, wanted) in [
+            ("memory --pods 1000", true),
+            ("sync --manager /tmp/kruise-manager", false),
+            ("sync --manager=/tmp/kruise-manager", false),
+            ("idle --help", false),
+            ("", false),
+        ] {
+            assert_eq!(measures_own_build(&words(line)), wanted, "{line}");
+        }
+    }
+}
