@@ -4,7 +4,8 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use kube::Client;
 use runtime::{
-    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, shutdown::Shutdown,
+    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, resync::Resync,
+    shutdown::Shutdown,
 };
 
 use crate::caches::Caches;
@@ -19,6 +20,8 @@ pub struct Setup {
     pub gates: Gates,
     /// Limits of work queues (PL-22).
     pub rate_limit: RateLimit,
+    /// How often a controller looks at all its objects (`--sync-period`).
+    pub resync: Resync,
     /// `--expectation-timeout`.
     pub expectation_timeout: Duration,
     /// Settings of single kinds.

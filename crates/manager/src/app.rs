@@ -14,6 +14,7 @@ use runtime::{
     health::{self, Check},
     informer::Synced,
     leader::{self, Leadership},
+    resync::Resync,
     shutdown::Shutdown,
 };
 use tokio::task::JoinSet;
@@ -53,6 +54,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         caches: Caches::default(),
         gates,
         rate_limit: args.rate_limit.rate_limit(),
+        resync: Resync::from_flag(&args.cache.sync_period),
         expectation_timeout: args.controllers.expectation_timeout,
         flags: KindFlags {
             cloneset_workers: args.workers.cloneset_workers,

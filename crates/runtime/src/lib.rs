@@ -17,6 +17,7 @@ pub mod informer;
 pub mod leader;
 pub mod metrics;
 pub mod queue;
+pub mod resync;
 pub mod shutdown;
 pub mod telemetry;
 

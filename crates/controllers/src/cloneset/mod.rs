@@ -30,7 +30,9 @@ use runtime::{
     controller::{self, Identity},
     expectations::Expectations,
     gates::{Gate, Gates},
+    informer::ObjectKey,
     queue::Queue,
+    resync,
     shutdown::Shutdown,
 };
 
@@ -65,8 +67,11 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         expectations,
         settings(&setup.gates, setup.flags),
     );
+    let clonesets = setup.caches.clonesets.store();
+    let keys = move || clonesets.all().iter().map(|cloneset| ObjectKey::of(cloneset.as_ref())).collect();
+    let resyncing = resync::run(setup.resync, keys, queue.clone(), shutdown.clone());
     let workers = setup.flags.cloneset_workers;
-    Box::pin(controller::run(
+    let working = controller::run(
         REGISTRATION.identity,
         workers,
         queue,
@@ -75,7 +80,10 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             async move { reconciler.reconcile(&key).await }
         },
         shutdown,
-    ))
+    );
+    Box::pin(async {
+        tokio::join!(working, resyncing);
+    })
 }
 
 fn settings(gates: &Gates, flags: KindFlags) -> Settings {
