@@ -8,6 +8,7 @@ pub mod act;
 pub mod client;
 pub mod clock;
 pub mod controller;
+pub mod discovery;
 pub mod events;
 pub mod expectations;
 pub mod flags;
