@@ -26,17 +26,17 @@ use crate::setup::{Registration, Run, Setup};
 
 /// The controller of the condition.
 pub const REGISTRATION: Registration =
-    Registration { identity: Identity { name: "pod-readiness-controller", kind: "Pod" }, register };
+    Registration { identity: Identity { name: "pod-readiness-controller", kind: "Pod" }, needs: &[], register };
 
 /// Workers; there is no flag (platform section 6).
 const WORKERS: usize = 3;
 
 fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, RateLimit::default());
-    let pods = setup.caches.pods.store();
+    let pods = setup.caches.pods.wanted().store();
     let engine = (setup.engine)(&setup.recorder.with_component(REGISTRATION.identity.name));
     let expectations = Expectations::new(setup.expectation_timeout);
-    setup.caches.pods.on_change({
+    setup.caches.pods.wanted().on_change({
         let (queue, expectations) = (queue.clone(), expectations.clone());
         move |change| match change {
             Change::Added { new, .. } | Change::Updated { new, .. } => {
