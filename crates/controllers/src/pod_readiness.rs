@@ -17,6 +17,7 @@ use runtime::{
     expectations::Expectations,
     informer::{Change, ObjectKey},
     queue::{Queue, RateLimit},
+    resync,
     shutdown::Shutdown,
 };
 use serde_json::json;
@@ -25,17 +26,17 @@ use crate::setup::{Registration, Run, Setup};
 
 /// The controller of the condition.
 pub const REGISTRATION: Registration =
-    Registration { identity: Identity { name: "pod-readiness-controller", kind: "Pod" }, register };
+    Registration { identity: Identity { name: "pod-readiness-controller", kind: "Pod" }, needs: &[], register };
 
 /// Workers; there is no flag (platform section 6).
 const WORKERS: usize = 3;
 
 fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, RateLimit::default());
-    let pods = setup.caches.pods.store();
+    let pods = setup.caches.pods.wanted().store();
     let engine = (setup.engine)(&setup.recorder.with_component(REGISTRATION.identity.name));
     let expectations = Expectations::new(setup.expectation_timeout);
-    setup.caches.pods.on_change({
+    setup.caches.pods.wanted().on_change({
         let (queue, expectations) = (queue.clone(), expectations.clone());
         move |change| match change {
             Change::Added { new, .. } | Change::Updated { new, .. } => {
@@ -48,6 +49,12 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             }
         }
     });
+    let all = pods.clone();
+    let keys = move || {
+        let all = all.all();
+        all.iter().filter(|pod| lacks_condition(pod)).map(|pod| ObjectKey::of(pod.as_ref())).collect()
+    };
+    let resyncing = resync::run(setup.resync, keys, queue.clone(), shutdown.clone());
     let reconcile = move |key: ObjectKey| {
         let (pods, engine, expectations) = (pods.clone(), engine.clone(), expectations.clone());
         async move {
@@ -62,7 +69,10 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             Ok(Requeue::Done)
         }
     };
-    Box::pin(controller::run(REGISTRATION.identity, WORKERS, queue, reconcile, shutdown))
+    let working = controller::run(REGISTRATION.identity, WORKERS, queue, reconcile, shutdown);
+    Box::pin(async {
+        tokio::join!(working, resyncing);
+    })
 }
 
 /// Whether a Pod has the gate but not the condition, and lives.

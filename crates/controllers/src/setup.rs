@@ -3,8 +3,10 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use kube::Client;
+use rules::write::Resource;
 use runtime::{
-    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, shutdown::Shutdown,
+    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, resync::Resync,
+    shutdown::Shutdown,
 };
 
 use crate::caches::Caches;
@@ -19,6 +21,8 @@ pub struct Setup {
     pub gates: Gates,
     /// Limits of work queues (PL-22).
     pub rate_limit: RateLimit,
+    /// How often a controller looks at all its objects (`--sync-period`).
+    pub resync: Resync,
     /// `--expectation-timeout`.
     pub expectation_timeout: Duration,
     /// Settings of single kinds.
@@ -45,6 +49,8 @@ pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Registration {
     /// Name and kind, for metrics, logs and events.
     pub identity: Identity,
+    /// Kinds whose definitions must be installed, else the controller is left out (platform section 6, PL-20).
+    pub needs: &'static [Resource],
     /// Adds its handlers to the caches and returns its workers.
     pub register: fn(&mut Setup, Shutdown) -> Run,
 }

@@ -1,10 +1,7 @@
 //! What the manager runs, in order (platform section 2): client, version, caches, election, controllers.
 
-use std::{sync::Arc, time::Duration};
-
 use anyhow::Context as _;
 use controllers::{CONTROLLERS, Setup, caches::Caches, setup::KindFlags};
-use futures::future::join_all;
 use runtime::{
     act::{self, Engine},
     client,
@@ -12,14 +9,13 @@ use runtime::{
     flags::Limits,
     gates::{Gate, Gates},
     health::{self, Check},
-    informer::Synced,
     leader::{self, Leadership},
+    resync::Resync,
     shutdown::Shutdown,
 };
-use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::{admission, args::Args};
+use crate::{admission, args::Args, start};
 
 /// Gates whose feature this build does not have yet: switched on they change nothing, and that is said at the start.
 const WITHOUT_EFFECT: [Gate; 4] = [
@@ -48,11 +44,12 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     } else {
         Leadership::always()
     };
-    let mut setup = Setup {
+    let setup = Setup {
         client: client.clone(),
         caches: Caches::default(),
         gates,
         rate_limit: args.rate_limit.rate_limit(),
+        resync: Resync::from_flag(&args.cache.sync_period),
         expectation_timeout: args.controllers.expectation_timeout,
         flags: KindFlags {
             cloneset_workers: args.workers.cloneset_workers,
@@ -66,9 +63,6 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             }
         }),
     };
-    let runs: Vec<_> = CONTROLLERS.iter().map(|kind| (kind.register)(&mut setup, shutdown.clone())).collect();
-    let synced = Arc::new(setup.caches.synced());
-
     let server = health::Server::new()
         .health_at(&args.health.health_probe_addr)
         .metrics_at(&args.metrics.metrics_addr)
@@ -78,21 +72,15 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         .await?;
     let mut serving = tokio::spawn(server.serve(shutdown.clone()));
 
-    let mut tasks = JoinSet::new();
-    let caches = setup.caches;
     let lead = async {
         if !leadership.acquired().await {
             return Ok(());
         }
+        info!("lead");
+        let own_namespace = own_namespace();
+        let admitted = admission::wait(&client, &own_namespace, pod_webhook, &shutdown);
         // A replica in waiting keeps no caches: they would cost as much as the leader's and be used by nobody.
-        caches.start(&client, &args.cache.namespace, &shutdown, &mut tasks);
-        wait_for_caches(&synced, args.cache.controller_cache_sync_timeout, &shutdown).await?;
-        admission::wait(&client, &own_namespace(), pod_webhook, &shutdown).await;
-        if !shutdown.is_requested() {
-            info!(controllers = CONTROLLERS.len(), "lead");
-            join_all(runs).await;
-        }
-        anyhow::Ok(())
+        start::run(CONTROLLERS, setup, &args.cache, admitted, &shutdown).await
     };
     tokio::select! {
         ended = lead => ended?,
@@ -116,21 +104,5 @@ fn own_namespace() -> String {
 fn warn_of_gates_without_effect(gates: &Gates) {
     for gate in WITHOUT_EFFECT.into_iter().filter(|gate| gates.is_on(*gate)) {
         warn!(gate = gate.name(), "this feature gate is on, but its feature is not in this version yet");
-    }
-}
-
-/// Every cache must show its first list in time; one that does not ends the process (flag
-/// `--controller-cache-sync-timeout`).
-async fn wait_for_caches(synced: &[Synced], limit: Duration, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let all = join_all(synced.iter().map(Synced::wait));
-    tokio::select! {
-        done = tokio::time::timeout(limit, all) => match done {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let late: Vec<&str> = synced.iter().filter(|one| !one.is_synced()).map(Synced::kind).collect();
-                anyhow::bail!("caches not synced within {limit:?}: {}", late.join(", "))
-            }
-        },
-        () = shutdown.requested() => Ok(()),
     }
 }

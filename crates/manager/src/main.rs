@@ -4,6 +4,7 @@ mod admission;
 mod app;
 mod args;
 mod removal;
+mod start;
 
 use args::{Args, Command};
 use clap::Parser as _;

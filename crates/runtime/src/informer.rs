@@ -27,12 +27,14 @@ use crate::shutdown::Shutdown;
 
 mod cache;
 mod failure;
+mod progress;
 mod select;
 mod store;
 mod wire;
 
 pub use cache::Cache;
 use failure::{Ended, Lists};
+pub use progress::{Progress, Waited};
 pub use select::selectable;
 pub use store::Store;
 use wire::{Lenient, Seen, Strict, Wire};
@@ -120,14 +122,14 @@ type Handler<T> = Box<dyn Fn(&Change<T>) + Send + Sync>;
 pub struct Informer<T: Cached> {
     cache: Cache<T>,
     handlers: Vec<Handler<T>>,
-    synced: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
 }
 
 impl<T: Cached> Informer<T> {
     /// An informer whose cache starts empty.
     #[must_use]
     pub fn new(indices: Vec<Index<T>>) -> Self {
-        Self { cache: Cache::new(indices), handlers: Vec::new(), synced: watch::Sender::new(false) }
+        Self { cache: Cache::new(indices), handlers: Vec::new(), progress: watch::Sender::new(Progress::Listing) }
     }
 
     /// The readers' side of the cache.
@@ -144,7 +146,7 @@ impl<T: Cached> Informer<T> {
     /// Tells when the first list is in the cache and all handlers have seen it.
     #[must_use]
     pub fn synced(&self) -> Synced {
-        Synced { kind: kind::<T>(), flag: self.synced.subscribe() }
+        Synced { kind: kind::<T>(), progress: self.progress.subscribe() }
     }
 
     /// Adds an index, unless there is one of that name.
@@ -211,7 +213,15 @@ impl<T: Cached> Informer<T> {
                 Some(Err(err)) => {
                     ERRORS.get_or_create(&vec![("kind", kind::<T>())]).inc();
                     let ended = failure::ends(&err);
-                    warn!(kind = kind::<T>(), err = failure::words(&err), "{}", failure::what_follows(ended));
+                    let before = *self.progress.borrow();
+                    let now = before.after(&err);
+                    self.progress.send_replace(now);
+                    if (before, now) == (Progress::NotInstalled, Progress::NotInstalled) {
+                        // Said once, not with each attempt.
+                        debug!(kind = kind::<T>(), "kind is still not installed, try again");
+                    } else {
+                        warn!(kind = kind::<T>(), err = failure::words(&err), "{}", failure::what_follows(ended));
+                    }
                     if let Some(ended) = ended {
                         return ended;
                     }
@@ -242,7 +252,7 @@ impl<T: Cached> Informer<T> {
             let objects = self.cache.store().len();
             OBJECTS.get_or_create(&vec![("kind", kind::<T>())]).set(i64::try_from(objects).unwrap_or(i64::MAX));
             debug!(kind = kind::<T>(), objects, "cache is complete");
-            self.synced.send_replace(true);
+            self.progress.send_replace(Progress::Complete);
         }
     }
 }
@@ -284,7 +294,7 @@ static OBJECTS: LazyLock<Family<Vec<(&'static str, String)>, Gauge>> = LazyLock:
 #[derive(Clone, Debug)]
 pub struct Synced {
     kind: String,
-    flag: watch::Receiver<bool>,
+    progress: watch::Receiver<Progress>,
 }
 
 impl Synced {
@@ -294,15 +304,21 @@ impl Synced {
         &self.kind
     }
 
+    /// How far the cache is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
     /// Whether the first list is in the cache.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        *self.flag.borrow()
+        self.progress() == Progress::Complete
     }
 
     /// Returns once the first list is in the cache, or never if the informer has ended before.
     pub async fn wait(&self) {
-        if self.flag.clone().wait_for(|synced| *synced).await.is_err() {
+        if self.progress.clone().wait_for(|progress| *progress == Progress::Complete).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -8,6 +8,7 @@ pub mod act;
 pub mod client;
 pub mod clock;
 pub mod controller;
+pub mod discovery;
 pub mod events;
 pub mod expectations;
 pub mod flags;
@@ -17,6 +18,7 @@ pub mod informer;
 pub mod leader;
 pub mod metrics;
 pub mod queue;
+pub mod resync;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -25,12 +25,14 @@ pub mod writes;
 #[cfg(test)]
 mod tests;
 
-use rules::inplace::EnvFromMetadata;
+use rules::{inplace::EnvFromMetadata, write::CLONE_SET};
 use runtime::{
     controller::{self, Identity},
     expectations::Expectations,
     gates::{Gate, Gates},
+    informer::ObjectKey,
     queue::Queue,
+    resync,
     shutdown::Shutdown,
 };
 
@@ -43,8 +45,11 @@ use self::{
 use crate::setup::{KindFlags, Registration, Run, Setup};
 
 /// The controller of this kind.
-pub const REGISTRATION: Registration =
-    Registration { identity: Identity { name: "cloneset-controller", kind: "CloneSet" }, register };
+pub const REGISTRATION: Registration = Registration {
+    identity: Identity { name: "cloneset-controller", kind: "CloneSet" },
+    needs: &[CLONE_SET],
+    register,
+};
 
 fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, setup.rate_limit);
@@ -53,11 +58,11 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
     let reconciler = Reconciler::new(
         Stores {
-            clonesets: setup.caches.clonesets.store(),
-            pods: setup.caches.pods.store(),
-            claims: setup.caches.claims.store(),
-            revisions: setup.caches.revisions.store(),
-            nodes: setup.caches.nodes.store(),
+            clonesets: setup.caches.clonesets.wanted().store(),
+            pods: setup.caches.pods.wanted().store(),
+            claims: setup.caches.claims.wanted().store(),
+            revisions: setup.caches.revisions.wanted().store(),
+            nodes: setup.caches.nodes.wanted().store(),
         },
         setup.client.clone(),
         (setup.engine)(&recorder),
@@ -65,8 +70,11 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         expectations,
         settings(&setup.gates, setup.flags),
     );
+    let clonesets = setup.caches.clonesets.wanted().store();
+    let keys = move || clonesets.all().iter().map(|cloneset| ObjectKey::of(cloneset.as_ref())).collect();
+    let resyncing = resync::run(setup.resync, keys, queue.clone(), shutdown.clone());
     let workers = setup.flags.cloneset_workers;
-    Box::pin(controller::run(
+    let working = controller::run(
         REGISTRATION.identity,
         workers,
         queue,
@@ -75,7 +83,10 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             async move { reconciler.reconcile(&key).await }
         },
         shutdown,
-    ))
+    );
+    Box::pin(async {
+        tokio::join!(working, resyncing);
+    })
 }
 
 fn settings(gates: &Gates, flags: KindFlags) -> Settings {

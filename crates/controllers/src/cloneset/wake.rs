@@ -24,19 +24,19 @@ use crate::caches::Caches;
 /// Adds the handlers of this kind to the caches.
 pub fn register(caches: &mut Caches, queue: &Queue, expectations: &Expectations) {
     let wake = Wake { queue: queue.clone(), expectations: expectations.clone() };
-    caches.clonesets.on_change({
+    caches.clonesets.wanted().on_change({
         let wake = wake.clone();
         move |change| wake.cloneset(change)
     });
-    caches.pods.on_change({
+    caches.pods.wanted().on_change({
         let wake = wake.clone();
         move |change| wake.pod(change)
     });
-    caches.claims.on_change({
+    caches.claims.wanted().on_change({
         let wake = wake.clone();
         move |change| wake.claim(change)
     });
-    caches.revisions.on_change(move |change| wake.revision(change));
+    caches.revisions.wanted().on_change(move |change| wake.revision(change));
 }
 
 #[derive(Clone)]

@@ -67,8 +67,8 @@ pub struct CacheArgs {
     /// Watch namespaced objects of this namespace only; empty watches all
     #[arg(long, value_name = "NAMESPACE", default_value = "")]
     pub namespace: String,
-    /// Accepted without effect: nothing here needs to be told again what it was told.
-    #[arg(long, value_name = "DURATION", default_value = "", hide = true)]
+    /// How often every object is looked at again although it did not change; empty is 10h, 0 is never
+    #[arg(long, value_name = "DURATION", default_value = "")]
     pub sync_period: String,
     /// How long a controller may wait for its caches at start
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]

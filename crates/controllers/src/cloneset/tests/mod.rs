@@ -7,6 +7,7 @@ mod order;
 mod pick;
 mod plan;
 mod properties;
+mod registered;
 mod scatter;
 mod status;
 mod wake;

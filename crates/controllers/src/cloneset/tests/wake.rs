@@ -46,12 +46,12 @@ impl World {
 
     fn pod(&mut self, mut pod: Value) {
         pod["metadata"]["resourceVersion"] = self.next_version();
-        self.caches.pods.apply(Event::Apply(serde_json::from_value::<Pod>(pod).unwrap()));
+        self.caches.pods.wanted().apply(Event::Apply(serde_json::from_value::<Pod>(pod).unwrap()));
     }
 
     fn cloneset(&mut self, mut cloneset: Value) {
         cloneset["metadata"]["resourceVersion"] = self.next_version();
-        self.caches.clonesets.apply(Event::Apply(serde_json::from_value::<CloneSet>(cloneset).unwrap()));
+        self.caches.clonesets.wanted().apply(Event::Apply(serde_json::from_value::<CloneSet>(cloneset).unwrap()));
     }
 
     /// The names in the queue, which is empty afterwards.
@@ -99,7 +99,7 @@ fn a_storm_of_heartbeats_reconciles_nothing() {
         }
         let node = json!({"metadata": {"name": "n", "uid": "n", "resourceVersion": (beat + 1).to_string()},
             "status": {"conditions": [{"type": "Ready", "lastHeartbeatTime": beat.to_string()}]}});
-        world.caches.nodes.apply(Event::Apply(serde_json::from_value::<Node>(node).unwrap()));
+        world.caches.nodes.wanted().apply(Event::Apply(serde_json::from_value::<Node>(node).unwrap()));
     }
     assert_eq!(world.woken(), [""; 0]);
 }
@@ -204,4 +204,29 @@ fn creations_and_deletions_are_observed() {
     terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     world.pod(terminating);
     assert!(!scale.is_expected(&key, Action::Delete, "pods", "web-0"));
+}
+
+#[test] // page 4.11
+fn what_the_first_lists_show_comes_once_and_after_changes() {
+    let mut caches = Caches::default();
+    let (queue, expectations) = (Queue::new("test", RateLimit::default()), Expectations::new(Duration::from_secs(300)));
+    wake::register(&mut caches, &queue, &expectations);
+    let named = |name: &str, mut object: Value| {
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["uid"] = json!(name);
+        serde_json::from_value::<CloneSet>(object).unwrap()
+    };
+    caches.clonesets.wanted().apply(Event::Init);
+    for name in ["a", "web"] {
+        caches.clonesets.wanted().apply(Event::InitApply(named(name, cloneset())));
+    }
+    caches.clonesets.wanted().apply(Event::InitDone);
+    caches.pods.wanted().apply(Event::Init);
+    for number in 0..3 {
+        caches.pods.wanted().apply(Event::InitApply(serde_json::from_value::<Pod>(pod(number)).unwrap()));
+    }
+    caches.pods.wanted().apply(Event::InitDone);
+    caches.clonesets.wanted().apply(Event::Apply(named("changed", cloneset())));
+    let world = World { caches, queue, expectations, version: 0 };
+    assert_eq!(world.woken(), ["changed", "a", "web"]);
 }
