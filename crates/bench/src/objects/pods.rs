@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn the_manager_can_read_it_and_finds_it_ready() {
         let pod: api::k8s::Pod = serde_json::from_slice(&rendered(151)).unwrap();
-        assert_eq!(pod.metadata.resource_version.as_deref(), Some("10000151"));
+        assert_eq!(pod.metadata.resource_version, "10000151");
         assert_eq!(pod.status.conditions.len(), 5);
         assert_eq!(pod.status.container_statuses.len(), 3);
         assert_eq!(pod.spec.node_name, "node-00001");
-        assert_eq!(pod.metadata.name.unwrap(), PODS.key(151).name);
+        assert_eq!(pod.metadata.name, PODS.key(151).name.as_str());
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn after_expiry_watches_end_and_cannot_be_resumed() {
 
 /// What kube's watcher tells until a list is complete: pods, or what went wrong.
 async fn told(
-    events: &mut (impl futures::Stream<Item = watcher::Result<Event<api::k8s::Pod>>> + Unpin),
+    events: &mut (impl futures::Stream<Item = watcher::Result<Event<k8s_openapi::api::core::v1::Pod>>> + Unpin),
 ) -> Vec<String> {
     let mut told = Vec::new();
     loop {
