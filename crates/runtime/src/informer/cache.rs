@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use kube::runtime::watcher::Event;
 use parking_lot::RwLock;
 
@@ -25,7 +26,7 @@ pub struct Cache<T: Cached> {
 
 enum Phase {
     /// A list is coming in; these were in it so far.
-    Listing(HashSet<ObjectKey>),
+    Listing(HashSet<ObjectKey, RandomState>),
     /// The watch tells what changes.
     Watching,
 }
@@ -63,7 +64,7 @@ impl<T: Cached> Cache<T> {
     pub(super) fn take(&mut self, event: Event<Seen<T>>) -> Vec<Change<T>> {
         match event {
             Event::Init => {
-                self.phase = Phase::Listing(HashSet::new());
+                self.phase = Phase::Listing(HashSet::default());
                 Vec::new()
             }
             Event::InitApply(seen) => {

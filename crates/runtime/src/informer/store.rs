@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::k8s::Text;
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 use super::{Cached, Index, ObjectKey};
@@ -74,19 +75,19 @@ impl<T: Cached> Store<T> {
 
 /// Objects and their indices, always consistent with each other while the lock is free.
 pub(super) struct Inner<T> {
-    pub(super) objects: HashMap<ObjectKey, Arc<T>>,
+    pub(super) objects: HashMap<ObjectKey, Arc<T>, RandomState>,
     indices: Vec<Held<T>>,
 }
 
 struct Held<T> {
     index: Index<T>,
     /// Sorted by key: one pointer an entry, and a reader's copy needs no sorting.
-    found: HashMap<Text, Vec<Arc<T>>>,
+    found: HashMap<Text, Vec<Arc<T>>, RandomState>,
 }
 
 impl<T: Cached> Inner<T> {
     pub(super) fn new(indices: Vec<Index<T>>) -> Self {
-        let mut inner = Self { objects: HashMap::new(), indices: Vec::new() };
+        let mut inner = Self { objects: HashMap::default(), indices: Vec::new() };
         indices.into_iter().for_each(|index| inner.index(index));
         inner
     }
@@ -96,7 +97,7 @@ impl<T: Cached> Inner<T> {
         if self.indices.iter().any(|held| held.index.name == index.name) {
             return;
         }
-        let mut held = Held { index, found: HashMap::new() };
+        let mut held = Held { index, found: HashMap::default() };
         self.objects.values().for_each(|object| held.put_in(object));
         self.indices.push(held);
     }
