@@ -26,6 +26,7 @@ mod tests;
 
 use rules::inplace::EnvFromMetadata;
 use runtime::{
+    act::{Engine, Limits},
     controller::{self, Identity},
     expectations::Expectations,
     gates::{Gate, Gates},
@@ -49,6 +50,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, setup.rate_limit);
     let expectations = Expectations::new(setup.expectation_timeout);
     wake::register(&mut setup.caches, &queue, &expectations);
+    let client = (setup.client_for)(REGISTRATION.identity.name);
     let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
     let reconciler = Reconciler::new(
         Stores {
@@ -58,8 +60,8 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             revisions: setup.caches.revisions.store(),
             nodes: setup.caches.nodes.store(),
         },
-        setup.client.clone(),
-        (setup.engine)(&recorder),
+        client.client().clone(),
+        Engine::new(client, recorder.clone(), Limits::default()),
         recorder,
         expectations,
         settings(&setup.gates, setup.flags),
