@@ -10,7 +10,7 @@ use rules::{
     write::{POD, Pace, Patch, PatchFormat, Step, Subresource, Verb, Write},
 };
 use runtime::{
-    act::Owner,
+    act::{Engine, Limits, Owner},
     clock,
     controller::{self, Identity, Requeue},
     events::Reference,
@@ -34,7 +34,8 @@ const WORKERS: usize = 3;
 fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, RateLimit::default());
     let pods = setup.caches.pods.wanted().store();
-    let engine = (setup.engine)(&setup.recorder.with_component(REGISTRATION.identity.name));
+    let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
+    let engine = Engine::new((setup.client_for)(REGISTRATION.identity.name), recorder, Limits::default());
     let expectations = Expectations::new(setup.expectation_timeout);
     setup.caches.pods.wanted().on_change({
         let (queue, expectations) = (queue.clone(), expectations.clone());

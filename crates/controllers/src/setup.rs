@@ -2,10 +2,9 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use kube::Client;
 use rules::write::Resource;
 use runtime::{
-    act::Engine, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, resync::Resync,
+    client::Guarded, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, resync::Resync,
     shutdown::Shutdown,
 };
 
@@ -13,8 +12,9 @@ use crate::caches::Caches;
 
 /// What all controllers share.
 pub struct Setup {
-    /// For the few live reads.
-    pub client: Client,
+    /// Makes the client of the controller of this name: it writes only while this replica leads, and has a rate and a
+    /// user agent of its own (PL-33).
+    pub client_for: Box<dyn Fn(&str) -> Guarded + Send>,
     /// The caches; handlers are added before they start.
     pub caches: Caches,
     /// Feature gates.
@@ -29,8 +29,6 @@ pub struct Setup {
     pub flags: KindFlags,
     /// Sends events; a kind takes it under its own component.
     pub recorder: Recorder,
-    /// Makes a write engine whose events come from a component.
-    pub engine: Box<dyn Fn(&Recorder) -> Engine + Send>,
 }
 
 /// Flags of single kinds.

@@ -3,8 +3,7 @@
 use anyhow::Context as _;
 use controllers::{CONTROLLERS, Setup, caches::Caches, setup::KindFlags};
 use runtime::{
-    act::{self, Engine},
-    client,
+    client::Connection,
     events::Recorder,
     flags::Limits,
     gates::{Gate, Gates},
@@ -25,6 +24,9 @@ const WITHOUT_EFFECT: [Gate; 4] = [
     Gate::PodUnavailableBudgetUpdateGate,
 ];
 
+/// User agent of what every replica does; controllers add their name (PL-33).
+const USER_AGENT: &str = "kruise-manager";
+
 /// Runs until the end is asked for or leadership is lost.
 ///
 /// # Errors
@@ -33,19 +35,24 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let gates = args.gates.gates().context("--feature-gates")?;
     warn_of_gates_without_effect(&gates);
     let pod_webhook = gates.is_on(Gate::PodWebhook);
-    let client = client::connect(&args.client, "kruise-manager", Limits::MANAGER).await?;
+    let connection = Connection::open(&args.client, Limits::MANAGER).await?;
+    let client = connection.client(USER_AGENT);
     let version = client.apiserver_version().await.context("read the version of the API server")?;
     info!(version = env!("CARGO_PKG_VERSION"), kubernetes = version.git_version, "start");
 
     let recorder = Recorder::start(client.clone(), "kruise-manager", None, shutdown.clone());
     let leadership = if args.leader.enable_leader_election {
         let config = leader::Config::from_args(&args.leader, &own_namespace())?;
-        leader::run(client.clone(), config, &recorder, shutdown.clone())
+        // A client of its own: a renewal must not wait behind events and lists.
+        leader::run(connection.client(USER_AGENT), config, &recorder, shutdown.clone())
     } else {
         Leadership::always()
     };
     let setup = Setup {
-        client: client.clone(),
+        client_for: Box::new({
+            let leadership = leadership.clone();
+            move |controller| connection.guarded(&format!("{USER_AGENT}/{controller}"), &leadership)
+        }),
         caches: Caches::default(),
         gates,
         rate_limit: args.rate_limit.rate_limit(),
@@ -56,12 +63,6 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             cloneset_excludes_preparing_delete: args.controllers.cloneset_scaling_exclude_preparing_delete,
         },
         recorder: recorder.clone(),
-        engine: Box::new({
-            let (client, leadership) = (client.clone(), leadership.clone());
-            move |recorder: &Recorder| {
-                Engine::new(client.clone(), leadership.clone(), recorder.clone(), act::Limits::default())
-            }
-        }),
     };
     let server = health::Server::new()
         .health_at(&args.health.health_probe_addr)
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         let own_namespace = own_namespace();
         let admitted = admission::wait(&client, &own_namespace, pod_webhook, &shutdown);
         // A replica in waiting keeps no caches: they would cost as much as the leader's and be used by nobody.
-        start::run(CONTROLLERS, setup, &args.cache, admitted, &shutdown).await
+        start::run(&client, CONTROLLERS, setup, &args.cache, admitted, &shutdown).await
     };
     tokio::select! {
         ended = lead => ended?,

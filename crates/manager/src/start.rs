@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use controllers::{Registration, Setup, setup::Run};
 use futures::{FutureExt as _, future::try_join_all};
+use kube::Client;
 use rules::write::Resource;
 use runtime::{
     discovery,
@@ -23,20 +24,20 @@ use tracing::info;
 /// The caches of a controller are not complete in time (flag `--controller-cache-sync-timeout`), and not because one of
 /// its kinds is not installed.
 pub(crate) async fn run(
+    client: &Client,
     all: &[Registration],
     mut setup: Setup,
     args: &CacheArgs,
     admitted: impl Future<Output = ()>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let client = setup.client.clone();
     let absent = tokio::select! {
-        absent = discovery::absent(&client, all.iter().flat_map(|kind| kind.needs).copied()) => absent,
+        absent = discovery::absent(client, all.iter().flat_map(|kind| kind.needs).copied()) => absent,
         () = shutdown.requested() => return Ok(()),
     };
     let ready = all.iter().filter(|kind| is_installed(kind, &absent));
     let controllers: Vec<_> = ready.map(|kind| Controller::register(kind, &mut setup, shutdown)).collect();
-    let _watches = setup.caches.start(&client, &args.namespace, shutdown);
+    let _watches = setup.caches.start(client, &args.namespace, shutdown);
     let admitted = admitted.shared();
     try_join_all(controllers.into_iter().map(|one| one.run(args, admitted.clone(), shutdown))).await?;
     Ok(())

@@ -1,24 +1,22 @@
 //! The one write engine: carries out what a plan says and decides nothing (design rule 1).
 //!
 //! It registers expectations before it creates or deletes, paces the groups of a step, threads resourceVersions through
-//! the patches of an object, logs one line a write and reports. It refuses to write once leadership is lost. Which
-//! writes there are, and in which order, is the plan's; whether to try again is the controller's.
+//! the patches of an object, logs one line a write and reports. The client under it refuses to write once leadership is
+//! lost. Which writes there are, and in which order, is the plan's; whether to try again is the controller's.
 //!
 //! A write without an answer may have been carried out: its expectation stays while `doubt.rs` finds out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use kube::Client;
 use rules::write::{Event, Group, POD, Pace, Step, Verb, Write};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
+use crate::client::Guarded;
 use crate::events::{Recorder, Reference};
 use crate::expectations::{Action, Expectations};
 use crate::informer::ObjectKey;
-use crate::leader::Leadership;
 
 mod doubt;
 mod patch;
@@ -32,14 +30,11 @@ use send::Sender;
 pub struct Limits {
     /// Writes in flight over all objects of this engine. Each holds a connection and a Pod's body.
     pub concurrency: usize,
-    /// How long one write may take. With the lease's defaults nobody else can lead before it has ended: lease duration
-    /// minus renew deadline is 5 s.
-    pub timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 32, timeout: Duration::from_secs(4) }
+        Self { concurrency: 32 }
     }
 }
 
@@ -102,7 +97,7 @@ impl Outcome {
 }
 
 /// Carries out steps; clones share the limit.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Engine {
     sender: Sender,
     recorder: Recorder,
@@ -111,11 +106,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that writes while `leadership` is held.
+    /// An engine that writes through `api`: while its leadership is held.
     #[must_use]
-    pub fn new(client: Client, leadership: Leadership, recorder: Recorder, limits: Limits) -> Self {
-        let sender = Sender::new(client, leadership, limits.timeout);
-        Self { sender, recorder, slots: Arc::new(Semaphore::new(limits.concurrency)), limits }
+    pub fn new(api: Guarded, recorder: Recorder, limits: Limits) -> Self {
+        Self { sender: Sender::new(api), recorder, slots: Arc::new(Semaphore::new(limits.concurrency)), limits }
     }
 
     /// Carries out the steps in order; a step with a failure is the last one.

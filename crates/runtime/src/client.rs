@@ -1,23 +1,31 @@
 //! The connection to the API server: where it is, how fast we may ask, and how a failed answer is worded.
 //!
-//! Sending is throttled and counted in `throttle.rs`. What to do about a failure is the caller's business.
+//! One pool of connections is shared by as many clients as there are parts that ask, each with a rate, a user agent and,
+//! for those that act on the cluster, a leadership of its own (PL-33). How requests are sent is in `throttle.rs`, why
+//! one has no answer in `failure.rs`. What to do about a failure is the caller's business.
 
 use std::env;
 
 use anyhow::Context;
 use api::k8s::Projection;
+use http::HeaderValue;
 use kube::api::GetParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::{Client, Config};
+use rules::write::Resource;
 use serde::de::DeserializeOwned;
 
 use crate::flags::{ClientArgs, Limits};
+use crate::leader::Leadership;
 
+mod failure;
 mod fresh;
 mod throttle;
 
+pub use failure::{Failure, failure};
 pub(crate) use fresh::fresh_lists;
+pub(crate) use throttle::WholeAnswerWithin;
 
 /// Connects as told: `--kubeconfig`, else `KUBECONFIG`, else the Pod's service account, else `~/.kube/config`.
 /// `user_agent` is also what the API server shows as field manager where none is given (PL-33).
@@ -25,14 +33,86 @@ pub(crate) use fresh::fresh_lists;
 /// # Errors
 /// No usable configuration was found, or it cannot be used. The server itself is not asked yet.
 pub async fn connect(args: &ClientArgs, user_agent: &str, defaults: Limits) -> anyhow::Result<Client> {
-    let mut config = find_config(args).await?;
-    // Retries are ours: a lost answer to a write must not lead to a second write.
-    config.default_retry = false;
-    config.headers.push((http::header::USER_AGENT, user_agent.parse().context("user agent is not a header value")?));
-    let namespace = config.default_namespace.clone();
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-    let inner = Client::try_from(config).context("cannot use the cluster configuration")?;
-    Ok(throttle::throttled(inner, namespace, host, args.limits(defaults)))
+    Ok(Connection::open(args, defaults).await?.client(user_agent))
+}
+
+/// One pool of connections; clones and all clients made from it share it.
+#[derive(Clone)]
+pub struct Connection {
+    pool: Client,
+    host: String,
+    limits: Limits,
+}
+
+impl Connection {
+    /// Finds the API server as [`connect`] does.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn open(args: &ClientArgs, defaults: Limits) -> anyhow::Result<Self> {
+        let mut config = find_config(args).await?;
+        // Retries are ours: a lost answer to a write must not lead to a second write.
+        config.default_retry = false;
+        let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+        let pool = Client::try_from(config).context("cannot use the cluster configuration")?;
+        Ok(Self { pool, host, limits: args.limits(defaults) })
+    }
+
+    /// Over a client that is there already, for tests and simulations: whatever answers it is the API server.
+    #[must_use]
+    pub fn over(pool: Client, limits: Limits) -> Self {
+        Self { pool, host: "test".to_owned(), limits }
+    }
+
+    /// A client with a rate and a user agent of its own, for what every replica does: reads, events, election.
+    #[must_use]
+    pub fn client(&self, user_agent: &str) -> Client {
+        self.throttled(user_agent, None)
+    }
+
+    /// A client with a rate and a user agent of its own that writes only while leadership is held.
+    #[must_use]
+    pub fn guarded(&self, user_agent: &str, leadership: &Leadership) -> Guarded {
+        Guarded { client: self.throttled(user_agent, Some(leadership.clone())), leadership: leadership.clone() }
+    }
+
+    fn throttled(&self, user_agent: &str, leadership: Option<Leadership>) -> Client {
+        // Ours are all plain text; whatever is not shows as the product.
+        let agent = HeaderValue::from_str(user_agent).unwrap_or_else(|_| HeaderValue::from_static("kruise-rs"));
+        throttle::throttled(self.pool.clone(), self.host.clone(), agent, self.limits, leadership)
+    }
+}
+
+/// A client that is bound to a leadership: whatever is written through it, by whom and how late ever, is sent only while
+/// this process leads, and has ended before another can.
+#[derive(Clone)]
+pub struct Guarded {
+    client: Client,
+    leadership: Leadership,
+}
+
+impl Guarded {
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What it is bound to.
+    #[must_use]
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+}
+
+/// Builds requests for the objects of one resource in one namespace; `None` for cluster-scoped ones.
+pub(crate) fn urls(resource: Resource, namespace: Option<&str>) -> Request {
+    let Resource { group, version, plural, .. } = resource;
+    let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+    Request::new(match namespace {
+        Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
+        None => format!("{base}/{plural}"),
+    })
 }
 
 async fn find_config(args: &ClientArgs) -> anyhow::Result<Config> {
@@ -77,6 +157,7 @@ pub fn words(err: &kube::Error) -> String {
     match err {
         kube::Error::Api(status) if status.message.is_empty() => format!("{} ({})", status.reason, status.code),
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        kube::Error::Service(cause) => chain(cause.as_ref()),
         other => chain(other),
     }
 }
@@ -95,3 +176,6 @@ fn chain(err: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Leader election over a Lease, compatible with client-go's in both directions (PL-10, PL-11, IN-52).
 //!
-//! The rules are in `rules.rs`. A leader that cannot renew within the deadline has lost, whatever the API server says
+//! The rules are in `election.rs`. A leader that cannot renew within the deadline has lost, whatever the API server says
 //! later; a process that lost must end, see [`Leadership::lost`]. At the end of the process the Lease is released as
 //! soon as the writes under way are done, so the next leader need not wait.
 
@@ -16,66 +16,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use rules::write::Severity;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use tracing::{debug, error, info, warn};
-use uuid::Uuid;
 
 use crate::events::{Recorder, Reference};
-use crate::flags::LeaderArgs;
 use crate::shutdown::Shutdown;
 use crate::{client, clock, metrics};
 
+mod config;
 mod election;
 
+pub use config::{Config, identity};
 use election::{Election, Step};
 
-/// Which Lease, and the pace of election.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Namespace of the Lease.
-    pub namespace: String,
-    /// Name of the Lease.
-    pub name: String,
-    /// `<hostname>_<uuid>` (PL-10): unique, also between two runs in one Pod.
-    pub identity: String,
-    /// How long others wait after the last renewal that they saw.
-    pub lease_duration: Duration,
-    /// How long a leader tries to renew.
-    pub renew_deadline: Duration,
-    /// Pause between attempts.
-    pub retry_period: Duration,
-}
-
-impl Config {
-    /// Reads the flags. An empty namespace is replaced by the process's own.
-    ///
-    /// # Errors
-    /// The durations do not fit: lease > renew deadline > retry period > 0.
-    pub fn from_args(args: &LeaderArgs, own_namespace: &str) -> anyhow::Result<Self> {
-        let namespace = match args.leader_election_namespace.as_str() {
-            "" => own_namespace,
-            named => named,
-        };
-        let config = Self {
-            namespace: namespace.to_owned(),
-            name: args.leader_election_id.clone(),
-            identity: identity(),
-            lease_duration: args.leader_election_lease_duration,
-            renew_deadline: args.leader_election_renew_deadline,
-            retry_period: args.leader_election_retry_period,
-        };
-        let Self { lease_duration, renew_deadline, retry_period, .. } = &config;
-        anyhow::ensure!(lease_duration > renew_deadline, "leader election: lease duration must exceed renew deadline");
-        anyhow::ensure!(renew_deadline > retry_period, "leader election: renew deadline must exceed retry period");
-        anyhow::ensure!(!retry_period.is_zero(), "leader election: retry period must not be 0");
-        Ok(config)
-    }
-}
-
-/// `<hostname>_<uuid>` (PL-10).
-#[must_use]
-pub fn identity() -> String {
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}_{}", hostname.trim(), Uuid::new_v4())
-}
+/// How long a write may take where no Lease limits it: the API server itself gives webhooks up to 30 s.
+pub(crate) const LONGEST_WRITE: Duration = Duration::from_secs(34);
 
 /// Where this process stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +52,7 @@ enum End {
 #[derive(Clone, Debug)]
 pub struct Leadership {
     standing: watch::Receiver<Standing>,
+    write_timeout: Duration,
     /// Readers are writes under way; the elector takes it for itself before it releases the Lease.
     writes: Arc<RwLock<()>>,
 }
@@ -117,19 +71,26 @@ impl Leadership {
         // Without a sender the standing stays as it is. A century is beyond any process.
         let now = clock::instant();
         let until = now.checked_add(Duration::from_hours(24 * 365 * 100)).unwrap_or(now);
-        Self { standing: watch::channel(Standing::Leading { until }).1, writes: Arc::default() }
+        let standing = watch::channel(Standing::Leading { until }).1;
+        Self { standing, write_timeout: LONGEST_WRITE, writes: Arc::default() }
     }
 
     /// Leadership that is over, for tests of those who ask.
     #[cfg(test)]
     pub(crate) fn over_already() -> Self {
-        Self { standing: watch::channel(Standing::Over(End::Lost)).1, writes: Arc::default() }
+        Self { standing: watch::channel(Standing::Over(End::Lost)).1, ..Self::always() }
     }
 
     /// Whether this process leads now.
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(*self.standing.borrow(), Standing::Leading { until } if clock::instant() < until)
+    }
+
+    /// How long a write may take from the moment at which its permit was given.
+    #[must_use]
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
     }
 
     /// Permission for one write, if this process leads now.
@@ -167,7 +128,7 @@ impl Leadership {
 #[must_use]
 pub fn run(client: Client, config: Config, recorder: &Recorder, shutdown: Shutdown) -> Leadership {
     let (tell, standing) = watch::channel(Standing::Waiting);
-    let leadership = Leadership { standing, writes: Arc::default() };
+    let leadership = Leadership { standing, write_timeout: config.write_timeout(), writes: Arc::default() };
     let elector = Elector {
         leases: Api::namespaced(client, &config.namespace),
         election: Election::new(config.clone()),
@@ -299,7 +260,8 @@ impl Elector {
         let led = matches!(self.tell.send_replace(Standing::Waiting), Standing::Leading { .. });
         self.gauges.set(false);
         if led || may_hold {
-            let wait = self.config.lease_duration.saturating_sub(self.config.renew_deadline);
+            // Longer than any write takes.
+            let wait = self.config.promised().saturating_sub(self.config.renew_deadline);
             let quiet = tokio::time::timeout(wait, Arc::clone(&self.writes).write_owned()).await;
             if quiet.is_err() {
                 warn!("writes are still under way, leave the lease to expire");

@@ -1,4 +1,5 @@
-//! A scripted API server under a real `kube::Client`, for tests: a function answers, a log keeps what was asked.
+//! A scripted API server under a real `kube::Client`, for tests: a function answers, a log keeps what was asked. And one
+//! that holds a Lease, for tests of leaders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,14 @@ use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::client::{Connection, Guarded};
+use crate::events::Recorder;
+use crate::flags::Limits;
+use crate::leader::{self, Leadership};
+use crate::shutdown::Shutdown;
+
+const S: fn(u64) -> Duration = Duration::from_secs;
+
 /// A request as the server saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Asked {
@@ -18,6 +27,7 @@ pub(crate) struct Asked {
     pub(crate) what: String,
     pub(crate) query: String,
     pub(crate) content_type: String,
+    pub(crate) user_agent: String,
     pub(crate) body: Value,
     /// Requests under way when it came, itself included.
     pub(crate) under_way: usize,
@@ -32,6 +42,8 @@ pub(crate) enum Answer {
     Lines(Vec<Value>),
     /// A watch that tells these lines, and then ends.
     LinesAndEnd(Vec<Value>),
+    /// HTTP status and `Retry-After`.
+    ComeBack(u16, &'static str),
     /// Nothing, for ever.
     Silence,
     /// The answer, after a while.
@@ -70,13 +82,13 @@ pub(crate) fn server(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) 
                 *under_way += 1;
                 *under_way
             };
+            let header =
+                |name| parts.headers.get(name).map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
             let asked = Asked {
                 what: format!("{} {}", parts.method, parts.uri.path()),
                 query: parts.uri.query().unwrap_or_default().to_owned(),
-                content_type: parts
-                    .headers
-                    .get(http::header::CONTENT_TYPE)
-                    .map_or_else(String::new, |value| value.to_str().unwrap().to_owned()),
+                content_type: header(http::header::CONTENT_TYPE),
+                user_agent: header(http::header::USER_AGENT),
                 body: serde_json::from_slice(&bytes).unwrap_or_default(),
                 under_way,
             };
@@ -91,9 +103,10 @@ pub(crate) fn server(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) 
 
 async fn respond(mut answer: Answer) -> Result<Response<Served>, tower::BoxError> {
     loop {
-        let (code, body) = match answer {
-            Answer::Ok(body) => (200, body),
-            Answer::Refuse(code, reason) => (code, refusal(code, reason)),
+        let (code, retry_after, body) = match answer {
+            Answer::Ok(body) => (200, None, body),
+            Answer::Refuse(code, reason) => (code, None, refusal(code, reason)),
+            Answer::ComeBack(code, seconds) => (code, Some(seconds), refusal(code, "TooManyRequests")),
             Answer::Lines(lines) => {
                 let forever = futures::stream::pending::<Result<Vec<u8>, tower::BoxError>>();
                 return watch(futures::stream::iter(encoded(lines)).chain(forever));
@@ -106,7 +119,11 @@ async fn respond(mut answer: Answer) -> Result<Response<Served>, tower::BoxError
                 continue;
             }
         };
-        return Ok(Response::builder().status(code).body(Served::from(body.to_string()))?);
+        let mut response = Response::builder().status(code);
+        if let Some(seconds) = retry_after {
+            response = response.header(http::header::RETRY_AFTER, seconds);
+        }
+        return Ok(response.body(Served::from(body.to_string()))?);
     }
 }
 
@@ -122,4 +139,62 @@ fn watch(
 
 fn refusal(code: u16, reason: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "no"})
+}
+
+/// A client without limits that is bound to this leadership.
+pub(crate) fn guarded(client: Client, leadership: &Leadership) -> Guarded {
+    Connection::over(client, Limits { qps: 0, burst: 0 }).guarded("test", leadership)
+}
+
+/// A server with one Lease and optimistic locking.
+#[derive(Clone, Default)]
+pub(crate) struct Cluster {
+    pub(crate) lease: Arc<Mutex<Option<Value>>>,
+    /// While true, the Lease gets no answer.
+    pub(crate) down: Arc<Mutex<bool>>,
+}
+
+impl Cluster {
+    /// Stands for election with the defaults of the flags.
+    pub(crate) fn start(&self, identity: &str, shutdown: &Shutdown) -> Leadership {
+        let config = leader::Config {
+            namespace: "kruise-system".to_owned(),
+            name: "kruise-manager".to_owned(),
+            identity: identity.to_owned(),
+            lease_duration: S(15),
+            renew_deadline: S(10),
+            retry_period: S(2),
+        };
+        let cluster = self.clone();
+        let (client, _) = server(move |asked| cluster.answer(asked));
+        leader::run(client, config, &Recorder::silent(), shutdown.clone())
+    }
+
+    fn answer(&self, asked: &Asked) -> Answer {
+        if *self.down.lock() {
+            return Answer::Silence;
+        }
+        let mut lease = self.lease.lock();
+        let version = |lease: &Value| lease["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u32>().ok());
+        match (asked.what.split(' ').next().unwrap(), lease.as_mut()) {
+            ("GET", Some(lease)) => Answer::Ok(lease.clone()),
+            ("GET", None) => Answer::Refuse(404, "NotFound"),
+            ("POST", None) | ("PUT", Some(_)) => {
+                let before = lease.as_ref().and_then(version);
+                if before != version(&asked.body) {
+                    return Answer::Refuse(409, "Conflict");
+                }
+                let mut new = asked.body.clone();
+                new["metadata"]["resourceVersion"] = json!((before.unwrap_or_default() + 1).to_string());
+                new["metadata"]["uid"] = json!("lease-uid");
+                *lease = Some(new.clone());
+                Answer::Ok(new)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn spec(&self, field: &str) -> Value {
+        self.lease.lock().as_ref().unwrap()["spec"][field].clone()
+    }
 }

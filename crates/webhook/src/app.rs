@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use runtime::client;
+use runtime::client::Connection;
 use runtime::flags::Limits;
 use runtime::gates::Gate;
 use runtime::health::{self, Check};
@@ -42,9 +42,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let folder = &controllers.protection_log_path;
     let protection_log =
         ProtectionLog::open(folder).with_context(|| format!("open protection log in {}", folder.display()))?;
-    let own = client::connect(&client, USER_AGENTS.0, Limits::MANAGER).await.context("connect to the API server")?;
-    let keepers =
-        client::connect(&client, USER_AGENTS.1, Limits::MANAGER).await.context("connect to the API server")?;
+    let connection = Connection::open(&client, Limits::MANAGER).await.context("connect to the API server")?;
+    let (own, keepers) = (connection.client(USER_AGENTS.0), connection.client(USER_AGENTS.1));
 
     let paths = Arc::new(Paths::new(&gates));
     let credentials = Arc::new(Credentials::default());

@@ -27,6 +27,7 @@ mod tests;
 
 use rules::{inplace::EnvFromMetadata, write::CLONE_SET};
 use runtime::{
+    act::{Engine, Limits},
     controller::{self, Identity},
     expectations::Expectations,
     gates::{Gate, Gates},
@@ -55,6 +56,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, setup.rate_limit);
     let expectations = Expectations::new(setup.expectation_timeout);
     wake::register(&mut setup.caches, &queue, &expectations);
+    let client = (setup.client_for)(REGISTRATION.identity.name);
     let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
     let reconciler = Reconciler::new(
         Stores {
@@ -64,8 +66,8 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             revisions: setup.caches.revisions.wanted().store(),
             nodes: setup.caches.nodes.wanted().store(),
         },
-        setup.client.clone(),
-        (setup.engine)(&recorder),
+        client.client().clone(),
+        Engine::new(client, recorder.clone(), Limits::default()),
         recorder,
         expectations,
         settings(&setup.gates, setup.flags),

@@ -9,16 +9,11 @@ use std::{
 use clap::Parser as _;
 use controllers::{CONTROLLERS, caches::Caches, setup::KindFlags};
 use http::{Request, Response};
-use kube::{Client, client::Body};
+use kube::client::Body;
 use rules::write::CLONE_SET;
 use runtime::{
-    act::{Engine, Limits},
-    controller::Identity,
-    events::Recorder,
-    gates::Gates,
-    leader::Leadership,
-    queue::RateLimit,
-    resync::Resync,
+    client::Connection, controller::Identity, events::Recorder, flags::Limits, gates::Gates, leader::Leadership,
+    queue::RateLimit, resync::Resync,
 };
 use serde_json::{Value, json};
 
@@ -50,7 +45,7 @@ const BOTH: &[Registration] = &[
 
 /// Work that shows as a request for this path.
 fn work(setup: &Setup, path: &'static str, shutdown: Shutdown) -> Run {
-    let client = setup.client.clone();
+    let client = (setup.client_for)("test").client().clone();
     Box::pin(async move {
         client.request_text(Request::get(path).body(Vec::new()).unwrap()).await.unwrap();
         shutdown.requested().await;
@@ -107,8 +102,9 @@ fn start(controllers: &'static [Registration], discovery: fn() -> Answer, clones
         }
     });
     let (client, shutdown) = (Client::new(service, "default"), Shutdown::manual());
+    let connection = Connection::over(client.clone(), Limits::MANAGER);
     let setup = Setup {
-        client: client.clone(),
+        client_for: Box::new(move |name| connection.guarded(name, &Leadership::always())),
         caches: Caches::default(),
         gates: Gates::default(),
         rate_limit: RateLimit::default(),
@@ -116,14 +112,11 @@ fn start(controllers: &'static [Registration], discovery: fn() -> Answer, clones
         expectation_timeout: Duration::from_secs(300),
         flags: KindFlags { cloneset_workers: 1, cloneset_excludes_preparing_delete: false },
         recorder: Recorder::silent(),
-        engine: Box::new(move |recorder: &Recorder| {
-            Engine::new(client.clone(), Leadership::always(), recorder.clone(), Limits::default())
-        }),
     };
     let until = shutdown.clone();
     let task = tokio::spawn(async move {
         let args = Args::try_parse_from(["manager"])?;
-        run(controllers, setup, &args.cache, async {}, &until).await
+        run(&client, controllers, setup, &args.cache, async {}, &until).await
     });
     Running { task, asked, shutdown }
 }

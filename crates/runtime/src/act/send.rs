@@ -1,18 +1,20 @@
-//! One request to the API server: URL, permission, time-out, and what its failure means.
+//! One request to the API server, and what its failure means. When it may be sent, and how long it may take, is the
+//! guarded client's.
 
 use std::time::Duration;
 
-use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{Request, request};
 use rules::write::{self, PatchFormat, Subresource, Write};
 use serde_json::Value;
 
-use crate::client;
+use crate::client::{self, Failure, Guarded, WholeAnswerWithin};
 use crate::leader::Leadership;
 
 /// Name under which our writes stand in `managedFields`.
 const FIELD_MANAGER: &str = "kruise-manager";
+/// How long a read of one object may take; it has no lease to mind.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a write was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum Error {
     /// Another replica may lead now: nothing was sent.
     #[error("not the leader")]
     NotLeader,
+    /// There is no connection: nothing was sent.
+    #[error("{0}")]
+    NotConnected(String),
     /// The server did not answer in time; it may have carried the write out.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -47,7 +52,9 @@ impl Error {
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            Self::NotLeader | Self::TimedOut(_) | Self::Transport(_) | Self::Malformed(_) => None,
+            Self::NotLeader | Self::NotConnected(_) | Self::TimedOut(_) | Self::Transport(_) | Self::Malformed(_) => {
+                None
+            }
         }
     }
 
@@ -63,18 +70,26 @@ impl Error {
         match self {
             Self::TimedOut(_) | Self::Transport(_) => true,
             Self::Refused { code, .. } => *code >= 500,
-            Self::NotLeader | Self::Malformed(_) => false,
+            Self::NotLeader | Self::NotConnected(_) | Self::Malformed(_) => false,
         }
     }
 }
 
 impl From<kube::Error> for Error {
     fn from(err: kube::Error) -> Self {
+        match client::failure(&err) {
+            Some(Failure::NotLeader) => return Self::NotLeader,
+            Some(Failure::NotConnected(_)) => return Self::NotConnected(client::words(&err)),
+            Some(Failure::TimedOut(limit)) => return Self::TimedOut(*limit),
+            None => {}
+        }
         match err {
             kube::Error::Api(status) => {
                 let kube::core::Status { code, reason, message, .. } = *status;
                 Self::Refused { code, reason, message }
             }
+            // Without credentials there is no request.
+            kube::Error::Auth(_) => Self::NotConnected(client::words(&err)),
             other => Self::Transport(client::words(&other)),
         }
     }
@@ -86,40 +101,32 @@ impl From<request::Error> for Error {
     }
 }
 
-/// Sends one request at a time, if leadership is held.
+/// Sends one request at a time.
 #[derive(Clone)]
 pub(super) struct Sender {
-    client: Client,
-    leadership: Leadership,
-    timeout: Duration,
-}
-
-impl std::fmt::Debug for Sender {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").field("timeout", &self.timeout).finish_non_exhaustive()
-    }
+    api: Guarded,
 }
 
 impl Sender {
-    pub(super) fn new(client: Client, leadership: Leadership, timeout: Duration) -> Self {
-        Self { client, leadership, timeout }
+    pub(super) fn new(api: Guarded) -> Self {
+        Self { api }
     }
 
     pub(super) fn leadership(&self) -> &Leadership {
-        &self.leadership
+        self.api.leadership()
     }
 
     pub(super) async fn create(&self, write: &Write, body: &Value) -> Result<(), Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         // Revision data is stored as it is sent: these are the bytes that OpenKruise would compare with (RV-1).
         let body = rules::json::canonical(body).into_bytes();
-        self.write(urls(write).create(&params, body)?).await.map(drop)
+        self.send(urls(write).create(&params, body)?).await.map(drop)
     }
 
     pub(super) async fn delete(&self, write: &Write, uid: &str) -> Result<(), Error> {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-        self.write(urls(write).delete(&write.name, &params)?).await.map(drop)
+        self.send(urls(write).delete(&write.name, &params)?).await.map(drop)
     }
 
     /// Returns the object as the patch left it.
@@ -130,7 +137,7 @@ impl Sender {
             PatchFormat::Strategic => Patch::Strategic(body),
         };
         let urls = urls(write);
-        self.write(match patch.subresource {
+        self.send(match patch.subresource {
             Subresource::None => urls.patch(&write.name, &params, &body)?,
             Subresource::Status => urls.patch_subresource("status", &write.name, &params, &body)?,
             Subresource::Resize => urls.patch_subresource("resize", &write.name, &params, &body)?,
@@ -140,31 +147,16 @@ impl Sender {
 
     /// Reads the object live; reading needs no leadership.
     pub(super) async fn get(&self, write: &Write) -> Result<Value, Error> {
-        self.send(urls(write).get(&write.name, &kube::api::GetParams::default())?).await
-    }
-
-    async fn write(&self, request: http::Request<Vec<u8>>) -> Result<Value, Error> {
-        // Held until the answer is there: the lease is not released while a write is under way.
-        let _permit = self.leadership.permit().ok_or(Error::NotLeader)?;
+        let mut request = urls(write).get(&write.name, &kube::api::GetParams::default())?;
+        request.extensions_mut().insert(WholeAnswerWithin(READ_TIMEOUT));
         self.send(request).await
     }
 
     async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Value, Error> {
-        match tokio::time::timeout(self.timeout, self.client.request::<Value>(request)).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Error::TimedOut(self.timeout)),
-        }
+        Ok(self.api.client().request::<Value>(request).await?)
     }
 }
 
 fn urls(write: &Write) -> Request {
-    let resource = &write.resource;
-    let group = match resource.group {
-        "" => format!("/api/{}", resource.version),
-        group => format!("/apis/{group}/{}", resource.version),
-    };
-    Request::new(match &write.namespace {
-        Some(namespace) => format!("{group}/namespaces/{namespace}/{}", resource.plural),
-        None => format!("{group}/{}", resource.plural),
-    })
+    client::urls(write.resource, write.namespace.as_deref())
 }

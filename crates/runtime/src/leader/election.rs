@@ -93,7 +93,7 @@ impl Election {
 
     fn is_over(&self, spec: &LeaseSpec, now: Instant) -> bool {
         let promised = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        let promised = promised.map_or(self.config.lease_duration, Duration::from_secs);
+        let promised = promised.map_or(self.config.promised(), Duration::from_secs);
         self.seen.as_ref().is_none_or(|seen| now.saturating_duration_since(seen.at) >= promised)
     }
 
@@ -108,7 +108,7 @@ impl Election {
         let acquired = before.acquire_time.clone().filter(|_| is_ours);
         LeaseSpec {
             holder_identity: Some(self.config.identity.clone()),
-            lease_duration_seconds: i32::try_from(self.config.lease_duration.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.config.promised().as_secs()).ok(),
             acquire_time: Some(acquired.unwrap_or(MicroTime(time))),
             renew_time: Some(MicroTime(time)),
             lease_transitions: transitions,

@@ -1,66 +1,11 @@
 //! Tests of the elector over a scripted API server that holds one Lease.
 
-use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::mock::{Answer, Asked, server};
+use crate::mock::Cluster;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
-
-/// A server with one Lease and optimistic locking; `up` false makes it silent.
-#[derive(Clone, Default)]
-struct Cluster {
-    lease: Arc<Mutex<Option<Value>>>,
-    down: Arc<Mutex<bool>>,
-}
-
-impl Cluster {
-    fn client(&self) -> Client {
-        let cluster = self.clone();
-        server(move |asked| cluster.answer(asked)).0
-    }
-
-    fn answer(&self, asked: &Asked) -> Answer {
-        if *self.down.lock() {
-            return Answer::Silence;
-        }
-        let mut lease = self.lease.lock();
-        let version = |lease: &Value| lease["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u32>().ok());
-        match (asked.what.split(' ').next().unwrap(), lease.as_mut()) {
-            ("GET", Some(lease)) => Answer::Ok(lease.clone()),
-            ("GET", None) => Answer::Refuse(404, "NotFound"),
-            ("POST", None) | ("PUT", Some(_)) => {
-                let before = lease.as_ref().and_then(version);
-                if before != version(&asked.body) {
-                    return Answer::Refuse(409, "Conflict");
-                }
-                let mut new = asked.body.clone();
-                new["metadata"]["resourceVersion"] = json!((before.unwrap_or_default() + 1).to_string());
-                new["metadata"]["uid"] = json!("lease-uid");
-                *lease = Some(new.clone());
-                Answer::Ok(new)
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn start(&self, identity: &str, shutdown: &Shutdown) -> Leadership {
-        let config = Config {
-            namespace: "kruise-system".to_owned(),
-            name: "kruise-manager".to_owned(),
-            identity: identity.to_owned(),
-            lease_duration: S(15),
-            renew_deadline: S(10),
-            retry_period: S(2),
-        };
-        run(self.client(), config, &Recorder::silent(), shutdown.clone())
-    }
-
-    fn spec(&self, field: &str) -> Value {
-        self.lease.lock().as_ref().unwrap()["spec"][field].clone()
-    }
-}
 
 /// Lets background tasks run until `seconds` from now.
 async fn pass(seconds: u64) {
@@ -167,19 +112,4 @@ async fn both_gauges_show_who_leads() {
     let text = metrics::encode().unwrap();
     assert!(text.contains("leader_election_master_status{name=\"gauge-test\"} 1\n"), "{text}");
     assert!(text.contains("# TYPE kruise_manager_is_leader gauge\n"), "{text}");
-}
-
-#[test]
-fn durations_that_do_not_fit_are_refused() {
-    use clap::Parser;
-    #[derive(Parser)]
-    struct Args {
-        #[command(flatten)]
-        leader: LeaderArgs,
-    }
-    let config = |line: &str| Config::from_args(&Args::parse_from(line.split(' ')).leader, "own");
-    assert_eq!(config("x --leader-election-namespace=").unwrap().namespace, "own");
-    assert!(config("x --leader-election-lease-duration=10s").is_err());
-    assert!(config("x --leader-election-retry-period=10s").is_err());
-    assert!(config("x").unwrap().identity.len() > 37);
 }

@@ -71,10 +71,10 @@ async fn posted(plan: &crate::cloneset::plan::Plan) -> Vec<Value> {
             Ok::<_, std::convert::Infallible>(answer.body(kube::client::Body::from(bytes.to_vec())).unwrap())
         }
     });
-    let client = kube::Client::new(server, "shop");
+    let pool = kube::Client::new(server, "shop");
+    let connection = runtime::client::Connection::over(pool, runtime::flags::Limits::MANAGER);
     let engine = runtime::act::Engine::new(
-        client,
-        runtime::leader::Leadership::always(),
+        connection.guarded("test", &runtime::leader::Leadership::always()),
         runtime::events::Recorder::silent(),
         runtime::act::Limits::default(),
     );

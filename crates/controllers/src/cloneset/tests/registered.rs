@@ -5,14 +5,8 @@ use std::time::Duration;
 use api::cloneset::CloneSet;
 use kube::{Client, client::Body, runtime::watcher::Event};
 use runtime::{
-    act::{Engine, Limits},
-    events::Recorder,
-    gates::Gates,
-    leader::Leadership,
-    metrics,
-    queue::RateLimit,
-    resync::Resync,
-    shutdown::Shutdown,
+    client::Connection, events::Recorder, flags::Limits, gates::Gates, leader::Leadership, metrics, queue::RateLimit,
+    resync::Resync, shutdown::Shutdown,
 };
 use serde_json::json;
 
@@ -32,9 +26,10 @@ async fn a_cloneset_is_looked_at_once_at_the_start_and_again_with_each_resync() 
     let nobody = tower::service_fn(|_: http::Request<Body>| {
         std::future::pending::<Result<http::Response<Body>, tower::BoxError>>()
     });
-    let (client, shutdown) = (Client::new(nobody, "default"), Shutdown::manual());
+    let (connection, shutdown) =
+        (Connection::over(Client::new(nobody, "default"), Limits::MANAGER), Shutdown::manual());
     let mut setup = Setup {
-        client: client.clone(),
+        client_for: Box::new(move |name| connection.guarded(name, &Leadership::always())),
         caches: Caches::default(),
         gates: Gates::default(),
         rate_limit: RateLimit::default(),
@@ -42,9 +37,6 @@ async fn a_cloneset_is_looked_at_once_at_the_start_and_again_with_each_resync() 
         expectation_timeout: Duration::from_secs(300),
         flags: KindFlags { cloneset_workers: 1, cloneset_excludes_preparing_delete: false },
         recorder: Recorder::silent(),
-        engine: Box::new(move |recorder: &Recorder| {
-            Engine::new(client.clone(), Leadership::always(), recorder.clone(), Limits::default())
-        }),
     };
     let running = tokio::spawn((REGISTRATION.register)(&mut setup, shutdown.clone()));
     // Its pass ends before it would ask the server for anything.
