@@ -19,7 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::client;
 use crate::metrics;
@@ -220,7 +220,13 @@ impl<T: Cached> Informer<T> {
                         // Said once, not with each attempt.
                         debug!(kind = kind::<T>(), "kind is still not installed, try again");
                     } else {
-                        warn!(kind = kind::<T>(), err = failure::words(&err), "{}", failure::what_follows(ended));
+                        let (kind, words, follows) = (kind::<T>(), failure::words(&err), failure::what_follows(ended));
+                        // An old version expires wherever much is written: nothing is wrong.
+                        if failure::is_expiry(&err) {
+                            info!(kind, err = words, "{follows}");
+                        } else {
+                            warn!(kind, err = words, "{follows}");
+                        }
                     }
                     if let Some(ended) = ended {
                         return ended;

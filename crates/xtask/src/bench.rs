@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: builds what is measured and hands the words on to the crate `kruise-bench`, which knows them.
+//!
+//! What is measured is the manager of the images: release, static.
 
 use anyhow::Result;
 use clap::Args;
-use e2e::progress::Progress;
+use e2e::{images, progress::Progress};
 
 use crate::layers;
 
@@ -15,12 +17,36 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: &Options, progress: &Progress) -> Result<()> {
-    if measures_own_build(&options.words) {
-        let build = ["build", "--release", "--locked", "--quiet", "--package", "kruise-manager"];
-        progress.step("kruise-manager", layers::cargo(&build, None)).await?;
+    measure(Profile::Release, &options.words, progress).await
+}
+
+/// How the bench itself is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Profile {
+    /// For figures.
+    Release,
+    /// To see that everything works.
+    Dev,
+}
+
+/// Every measurement at a hundredth of its size, so that none can rot: the layer of `cargo xtask test`.
+pub(crate) async fn sample(progress: &Progress) -> Result<()> {
+    measure(Profile::Dev, &["runtime".to_owned(), "--scale=0.01".to_owned()], progress).await
+}
+
+async fn measure(profile: Profile, asked: &[String], progress: &Progress) -> Result<()> {
+    let mut words = vec!["run", "--locked", "--quiet", "--package", "kruise-bench"];
+    if profile == Profile::Release {
+        words.push("--release");
     }
-    let mut words = vec!["run", "--release", "--locked", "--quiet", "--package", "kruise-bench", "--"];
-    words.extend(options.words.iter().map(String::as_str));
+    words.push("--");
+    words.extend(asked.iter().map(String::as_str));
+    let mut manager = None;
+    if measures_own_build(asked) {
+        let release = images::release(progress).await?;
+        manager = Some(release.join("kruise-manager").display().to_string());
+    }
+    words.extend(manager.iter().flat_map(|manager| ["--manager", manager]));
     layers::cargo(&words, None).await
 }
 

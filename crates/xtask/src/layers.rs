@@ -13,7 +13,7 @@ use e2e::{paths, tools::Tools};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::{images, lint};
+use crate::{bench, images, lint};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -34,9 +34,18 @@ enum Layer {
     Api,
     /// Real nodes.
     Cluster,
+    /// Every measurement at a hundredth of its size; fails for what does not work, not for what is slow.
+    Bench,
 }
 
-const LAYERS: [Layer; 4] = [Layer::Lint, Layer::Unit, Layer::Api, Layer::Cluster];
+const LAYERS: [Layer; 5] = [Layer::Lint, Layer::Unit, Layer::Api, Layer::Cluster, Layer::Bench];
+
+impl Layer {
+    /// Whether it is made of tests that a filter can name.
+    fn has_tests(self) -> bool {
+        !matches!(self, Self::Lint | Self::Bench)
+    }
+}
 
 /// What one layer came to.
 struct Outcome {
@@ -49,8 +58,7 @@ struct Outcome {
 
 pub(crate) async fn run(options: &Options, progress: &Progress) -> Result<()> {
     let wanted = |layer: &Layer| options.only.is_none_or(|only| only == *layer);
-    // A filter names tests: lint has none.
-    let has_tests = |layer: &Layer| options.filter.is_none() || *layer != Layer::Lint;
+    let has_tests = |layer: &Layer| options.filter.is_none() || layer.has_tests();
     let mut outcomes = Vec::new();
     for layer in LAYERS.into_iter().filter(wanted).filter(has_tests) {
         progress.say(format_args!("--- {layer:?}"));
@@ -78,7 +86,7 @@ pub(crate) async fn run(options: &Options, progress: &Progress) -> Result<()> {
     answer(format_args!("{:<10} {:<13} {passed:>6} {failed:>7}", "all", seconds(progress.elapsed())));
     match outcomes.into_iter().find_map(|outcome| outcome.error.map(|error| (outcome.layer, error))) {
         Some((layer, error)) => Err(error.context(format!("layer {layer:?}"))),
-        None if passed == 0 && options.only != Some(Layer::Lint) => bail!("no test ran"),
+        None if passed == 0 && options.only.is_none_or(Layer::has_tests) => bail!("no test ran"),
         None => Ok(()),
     }
 }
@@ -99,6 +107,7 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
             words.extend(["--package", "e2e", "--test", "cluster", "--test", "removal"]);
             threads = Some("--test-threads=2");
         }
+        Layer::Bench => return bench::sample(progress).await,
     }
     words.extend(filter);
     words.push("--");

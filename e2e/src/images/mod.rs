@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-pub use self::product::{Built, PROGRAMS, Program, ensure_product, product_reference};
+pub use self::product::{Built, PROGRAMS, Program, ensure_product, product_reference, release};
 pub use self::standin::{StandIn, ensure_standins};
 use crate::command::Run;
 use crate::lock::Lock;

@@ -50,7 +50,7 @@ pub fn product_reference(program: &Program) -> String {
 /// The build or buildah fails; the error names the log.
 pub async fn ensure_product(registry: &Registry, progress: &Progress) -> Result<Vec<Built>> {
     let root = paths::workspace()?;
-    let release = progress.step("compile the programs (release, static)", compile(&root)).await?;
+    let release = release(progress).await?;
     let mut built = Vec::new();
     for program in &PROGRAMS {
         let image = product_reference(program);
@@ -72,6 +72,15 @@ pub async fn ensure_product(registry: &Registry, progress: &Progress) -> Result<
         built.push(Built { image, compressed, pushed });
     }
     Ok(built)
+}
+
+/// Compiles the programs as they are in their images and returns the folder that holds them.
+///
+/// # Errors
+/// They do not compile; the error names the log.
+pub async fn release(progress: &Progress) -> Result<PathBuf> {
+    let root = paths::workspace()?;
+    progress.step("compile the programs (release, static)", compile(&root)).await
 }
 
 /// Naming the target keeps the static flag away from build scripts and procedural macros.

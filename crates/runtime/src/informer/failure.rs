@@ -32,13 +32,22 @@ pub(super) enum Ended {
 pub(super) fn ends(err: &watcher::Error) -> Option<Ended> {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match err {
-        WatchStartFailed(kube::Error::Api(status)) if status.code == 410 => Some(Ended::Expired),
+        WatchStartFailed(_) if is_expiry(err) => Some(Ended::Expired),
         // 422 from a server that knows the question and says no, 400 from one that does not.
         WatchStartFailed(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Some(Ended::NotStreamed),
         InitialListFailed(err) | WatchStartFailed(err) | WatchFailed(err) if is_unreadable(err) => {
             Some(Ended::Unreadable)
         }
         InitialListFailed(_) | WatchStartFailed(_) | WatchFailed(_) | WatchError(_) | NoResourceVersion => None,
+    }
+}
+
+/// Whether the server no longer holds the version to go on from; the watcher, or a new one, lists again.
+pub(super) fn is_expiry(err: &watcher::Error) -> bool {
+    match err {
+        watcher::Error::WatchError(status) => status.code == 410,
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        _ => false,
     }
 }
 
