@@ -44,7 +44,7 @@ impl Options {
 pub(crate) async fn run(bench: &Bench, options: &Options) -> Result<()> {
     let (many, some) = (options.count(100_000), options.count(10_000));
     memory::run(bench, &memory::Options { pods: many, paged: false }).await.context("memory")?;
-    sync::run(bench, &sync::Options { pods: many, runs: 3 }).await.context("sync")?;
+    sync::run(bench, &sync::Options { pods: Some(many), runs: 3, real: false }).await.context("sync")?;
     let duration = options.time(Duration::from_secs(600));
     idle::run(bench, &idle::Options { pods: some, nodes: options.count(1_000), duration }).await.context("idle")?;
     let duration = options.time(Duration::from_secs(20));

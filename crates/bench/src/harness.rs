@@ -3,6 +3,7 @@
 mod figures;
 mod manager;
 mod process;
+mod samples;
 mod standin;
 
 use std::fmt::Display;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 pub(crate) use figures::{Table, median, slope};
 pub(crate) use manager::Manager;
+pub(crate) use samples::sample;
 pub(crate) use standin::StandIn;
 #[cfg(test)]
 pub(crate) use standin::kubeconfig;
@@ -39,8 +41,8 @@ impl Bench {
         Ok(Self { manager, named: named.is_some() })
     }
 
-    /// Starts the manager against a stand-in.
-    pub(crate) async fn manager(&self, server: &StandIn) -> Result<Manager> {
+    /// Starts the manager against a server.
+    pub(crate) async fn manager(&self, server: &impl Server) -> Result<Manager> {
         Manager::start(&self.manager, server).await
     }
 
@@ -77,6 +79,18 @@ impl Bench {
         let manager = if self.named { format!(" --manager {}", self.manager.display()) } else { String::new() };
         answer(format_args!("\n{title}\n{table}\nagain: cargo xtask bench {command}{manager}"));
     }
+}
+
+/// An API server that the manager can be started against.
+pub(crate) trait Server {
+    /// The kubeconfig to reach it with.
+    fn kubeconfig(&self) -> &Path;
+
+    /// A folder that lasts as long as the server.
+    fn dir(&self) -> &Path;
+
+    /// A count that grows with each list of all Pods that is no watch.
+    async fn lists(&mut self) -> Result<u64>;
 }
 
 /// How much there is.

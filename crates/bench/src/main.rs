@@ -1,7 +1,8 @@
 //! `bench`: what the manager needs, measured on the real program against a stand-in API server. Figures are printed with
 //! what they are to be compared with; nothing here fails for being slow.
 //!
-//! Each measurement has its file; what they share is `harness`, the stand-in `server`, what it holds `objects`.
+//! Each measurement has its file; what they share is `harness`, the stand-in `server`, what it holds `objects`; a
+//! real API server, for those that can do with one, is `real`.
 
 mod all;
 mod harness;
@@ -9,6 +10,7 @@ mod idle;
 mod memory;
 mod objects;
 mod read;
+mod real;
 mod reconcile;
 mod server;
 mod sync;

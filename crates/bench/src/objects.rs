@@ -1,13 +1,14 @@
 //! The objects of a cluster that nobody has to store: Pods, Nodes and CloneSets, each a function of its number.
 //!
 //! Here is what they have in common: where a name lives, and numbers that look random but never change. What an object
-//! holds is `pods.rs`, `nodes.rs` and `clonesets.rs`; how it becomes text quickly is `template.rs`.
+//! holds is `pods.rs`, `nodes.rs`, `clonesets.rs` and `webhook.rs`; how it becomes text quickly is `template.rs`.
 
 pub(crate) mod clonesets;
 pub(crate) mod nodes;
 pub(crate) mod pods;
 mod shape;
 mod template;
+pub(crate) mod webhook;
 
 /// Namespaces that workloads are spread over.
 const NAMESPACES: u32 = 20;
@@ -26,6 +27,11 @@ impl Key {
     pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
+}
+
+/// All namespaces that workloads stand in.
+pub(crate) fn namespaces() -> impl Iterator<Item = String> {
+    (0..NAMESPACES).map(namespace_of)
 }
 
 /// The namespace of a workload.

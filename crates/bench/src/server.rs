@@ -43,7 +43,7 @@ use self::reply::{Body, Refusal};
 use self::route::{Query, Target};
 use self::store::Store;
 use self::write::Wish;
-use crate::objects::Key;
+use crate::objects::{Key, webhook};
 
 /// About how much is rendered before it is sent.
 const CHUNK: usize = 64 << 10;
@@ -84,16 +84,7 @@ impl Shared {
 
 /// A webhook that answers: the manager starts its controllers only then.
 fn hold_webhook(store: &mut Store) {
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {
-            "name": "kruise-webhook-service-bench", "namespace": "kruise-system",
-            "labels": {"kubernetes.io/service-name": "kruise-webhook-service"},
-        },
-        "endpoints": [{"addresses": ["192.0.2.10"], "conditions": {"ready": true}}],
-        "ports": [{"name": "", "port": 9876, "protocol": "TCP"}],
-    });
-    write::put(store, Kind::EndpointSlice, Key::new("kruise-system", "kruise-webhook-service-bench"), slice);
+    write::put(store, Kind::EndpointSlice, webhook::key(), webhook::endpoints());
     let name = "kruise-mutating-webhook-configuration";
     let configuration = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",

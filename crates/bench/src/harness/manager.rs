@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::process::Process;
-use super::{PATIENCE, StandIn, tail};
+use super::{PATIENCE, Server, sample, tail};
 use crate::server::kinds::Kind;
 
 /// How often its metrics are looked at until the caches are complete.
@@ -38,7 +38,7 @@ pub(crate) struct Manager {
 
 impl Manager {
     /// Starts it as the only replica, with the one feature off that needs a webhook for Pods.
-    pub(super) async fn start(program: &Path, server: &StandIn) -> Result<Self> {
+    pub(super) async fn start(program: &Path, server: &impl Server) -> Result<Self> {
         let metrics = free_address().await?;
         let log = server.dir().join(format!("manager-{}.log", metrics.port()));
         let mut command = Command::new(program);
@@ -72,8 +72,7 @@ impl Manager {
             self.check()?;
             // Before it listens there is nothing to read.
             let text = self.scrape().await.unwrap_or_default();
-            let listed =
-                |kind: Kind| sample(&text, "kruise_informer_listed_objects", Some(("kind", kind.names().kind)));
+            let listed = |kind: Kind| sample(&text, "kruise_informer_listed_objects", &[("kind", kind.names().kind)]);
             if Kind::WATCHED.into_iter().all(|kind| listed(kind).is_some()) && listed(Kind::Pod) == Some(pods.into()) {
                 return Ok(self.started.elapsed());
             }
@@ -101,7 +100,7 @@ impl Manager {
     pub(crate) async fn reconciles(&mut self) -> Result<u64> {
         self.check()?;
         let text = self.scrape().await?;
-        Ok(sample(&text, "controller_runtime_reconcile_total", None).unwrap_or_default() as u64)
+        Ok(sample(&text, "controller_runtime_reconcile_total", &[]).unwrap_or_default() as u64)
     }
 
     /// Ends it.
@@ -131,33 +130,4 @@ impl Manager {
 /// A port that is free now.
 async fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
-}
-
-/// The sum of a metric's samples, of those with a label if one is given; `None` where there is none.
-fn sample(text: &str, name: &str, label: Option<(&str, &str)>) -> Option<f64> {
-    let wanted = label.map(|(label, value)| format!("{label}=\"{value}\""));
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        let (labels, value) = match rest.strip_prefix('{') {
-            Some(rest) => rest.rsplit_once("} ")?,
-            None => ("", rest.strip_prefix(' ')?),
-        };
-        let fits = wanted.as_ref().is_none_or(|wanted| labels.split(',').any(|label| label == wanted));
-        if fits { value.trim().parse::<f64>().ok() } else { None }
-    });
-    values.reduce(|sum, value| sum + value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sample;
-
-    #[test]
-    fn samples_add_up_over_other_labels() {
-        let text = "# TYPE a counter\na_total{result=\"x\",kind=\"Pod\"} 3\na_total{kind=\"Node\"} 4\nb 5\n";
-        assert_eq!(sample(text, "a_total", None), Some(7.0));
-        assert_eq!(sample(text, "a_total", Some(("kind", "Pod"))), Some(3.0));
-        assert_eq!(sample(text, "b", None), Some(5.0));
-        assert_eq!(sample(text, "a_total", Some(("kind", "Event"))), None);
-    }
 }

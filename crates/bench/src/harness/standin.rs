@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::PATIENCE;
+use super::{PATIENCE, Server};
 use crate::server::Streaming;
 use crate::server::control::{Command as Order, Ready, Report};
 
@@ -38,16 +38,6 @@ impl StandIn {
         let dir = tempfile::tempdir().context("cannot make a folder for the kubeconfig")?;
         let kubeconfig = kubeconfig(dir.path(), &ready.url, &ready.certificate)?;
         Ok(Self { child, orders, answers, dir, kubeconfig })
-    }
-
-    /// The kubeconfig to reach it with.
-    pub(crate) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
-    /// A folder that lasts as long as the server.
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     /// What it has done so far.
@@ -91,6 +81,20 @@ impl StandIn {
     /// Ends it.
     pub(crate) async fn end(mut self) -> Result<()> {
         self.child.kill().await.context("cannot end the stand-in API server")
+    }
+}
+
+impl Server for StandIn {
+    fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    async fn lists(&mut self) -> Result<u64> {
+        Ok(self.report().await?.requests.get("list pods").copied().unwrap_or_default())
     }
 }
 
