@@ -28,8 +28,7 @@ pub struct Settled {
 #[must_use]
 pub fn settle(cloneset: &CloneSet, history: Vec<Arc<ControllerRevision>>, collisions: i32) -> Settled {
     let template = &cloneset.spec.template;
-    let stored_name =
-        |at: usize| history.get(at).and_then(|stored| Some(stored.metadata.name.to_string())).unwrap_or_default();
+    let stored_name = |at: usize| history.get(at).map(|stored| stored.metadata.name.to_string()).unwrap_or_default();
     let (name, write) = match revision::choose(&history, template) {
         Choice::Last(at) => (stored_name(at), None),
         Choice::Renumber { at, number } => {

@@ -178,15 +178,18 @@ async fn a_controller_whose_kind_cannot_be_watched_is_left_out_and_the_process_g
 async fn a_cache_that_is_late_for_another_reason_ends_the_process() {
     let running = start(BOTH, || kinds(&["CloneSet"]), || refusal(500));
     let begun = tokio::time::Instant::now();
-    let err = running.task.await.unwrap().unwrap_err();
+    let ended = tokio::time::timeout(Duration::from_secs(600), running.task).await.unwrap();
+    let err = ended.unwrap().unwrap_err();
     assert_eq!(err.to_string(), "of-clonesets: caches not synced within 120s: CloneSet");
     assert_eq!(begun.elapsed().as_secs(), 120);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_is_not_held_up_by_a_kind_that_is_looked_for() {
-    for seconds in [1, 60] {
-        let running = start(BOTH, || kinds(&[]), || refusal(404));
+    // While it is asked whether the kind is there, and while its cache is waited for.
+    let cases: [(fn() -> Answer, u64); 2] = [(|| kinds(&[]), 1), (|| refusal(404), 60)];
+    for (discovery, seconds) in cases {
+        let running = start(BOTH, discovery, || refusal(404));
         running.asked_in(seconds).await;
         tokio::time::timeout(Duration::from_millis(1), running.stop()).await.unwrap().unwrap();
     }

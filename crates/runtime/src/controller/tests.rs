@@ -25,7 +25,7 @@ async fn calls(answers: Vec<fn() -> Result<Requeue, anyhow::Error>>) -> Vec<Dura
         drop(log);
         async move { answer() }
     };
-    run(WHO, 1, queue, reconcile, shutdown).await;
+    tokio::time::timeout(Duration::from_secs(3_600), run(WHO, 1, queue, reconcile, shutdown)).await.unwrap();
     let times = times.lock();
     times.clone()
 }

@@ -152,14 +152,15 @@ impl State {
         self.closed = true;
     }
 
-    pub(super) fn census(&mut self, now: Instant) -> Census {
+    pub(super) fn census(&self, now: Instant) -> Census {
         // What fell due counts as waiting although no worker has had time to ask.
-        self.move_due(now);
-        let is_background = |wanted: &&Wanted| wanted.place.0 == Urgency::Background;
+        let due = self.due_at.iter().filter(|(key, (at, _))| *at <= now && !self.wanted.contains_key(*key));
+        let due: Vec<Urgency> = due.map(|(_, (_, urgency))| *urgency).collect();
+        let waiting = self.wanted.values().map(|wanted| wanted.place.0).chain(due.iter().copied());
         Census {
-            added: self.added,
-            waiting: self.wanted.len(),
-            background: self.wanted.values().filter(is_background).count(),
+            added: self.added + due.len() as u64,
+            waiting: self.wanted.len() + due.len(),
+            background: waiting.filter(|urgency| *urgency == Urgency::Background).count(),
             working: self.working.values().map(|since| now.saturating_duration_since(*since)).collect(),
         }
     }

@@ -199,7 +199,7 @@ async fn changes_before_the_background_waited_do_not_count_for_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_pause_keeps_the_urgency_and_the_highest_of_several_counts() {
     let queue = queue();
-    queue.add_after(key("resync"), Urgency::Background, MS(10));
+    queue.add_after(key("resync"), Urgency::Background, MS(5));
     queue.add_after(key("both"), Urgency::Background, MS(10));
     queue.add_after(key("both"), Urgency::Fresh, MS(30));
     queue.add(key("changed"));
