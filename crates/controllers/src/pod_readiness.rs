@@ -3,6 +3,8 @@
 //! The Pod webhook adds the gate; without this controller such Pods would never be ready. It only ever adds the
 //! condition where it is missing; who wants a Pod not ready later is `rules::readiness`.
 
+use std::sync::Arc;
+
 use api::{k8s::Pod, keys};
 use jiff::Timestamp;
 use rules::{
@@ -14,7 +16,7 @@ use runtime::{
     clock,
     controller::{self, Identity, Requeue},
     events::Reference,
-    expectations::Expectations,
+    expectations::{Expectations, LiveCheck, ObjectId},
     informer::{Change, ObjectKey},
     queue::{Queue, RateLimit},
     resync,
@@ -35,18 +37,18 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let queue = Queue::new(REGISTRATION.identity.name, RateLimit::default());
     let pods = setup.caches.pods.wanted().store();
     let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
-    let engine = Engine::new((setup.client_for)(REGISTRATION.identity.name), recorder, Limits::default());
+    let client = (setup.client_for)(REGISTRATION.identity.name);
+    let engine = Engine::new(client.clone(), recorder, Limits::default());
     let expectations = Expectations::new(setup.expectation_timeout);
     setup.caches.pods.wanted().on_change({
         let (queue, expectations) = (queue.clone(), expectations.clone());
-        move |change| match change {
-            Change::Added { new, .. } | Change::Updated { new, .. } => {
-                if lacks_condition(new) {
+        move |change| {
+            expectations.observe(POD, change);
+            match change {
+                Change::Added { new, .. } | Change::Updated { new, .. } if lacks_condition(new) => {
                     queue.add_for(change, ObjectKey::of(new.as_ref()));
                 }
-            }
-            Change::Deleted { last } => {
-                expectations.versions.forget(&last.metadata.uid);
+                Change::Added { .. } | Change::Updated { .. } | Change::Deleted { .. } => {}
             }
         }
     });
@@ -56,14 +58,20 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         all.iter().filter(|pod| lacks_condition(pod)).map(|pod| ObjectKey::of(pod.as_ref())).collect()
     };
     let resyncing = resync::run(setup.resync, keys, queue.clone(), shutdown.clone());
+    // No metric counts these: a condition that is written twice does no harm.
+    let live = Arc::new(LiveCheck::new(client.client().clone(), expectations.clone(), |_| {}));
     let reconcile = move |key: ObjectKey| {
-        let (pods, engine, expectations) = (pods.clone(), engine.clone(), expectations.clone());
+        let (pods, engine, expectations, live) =
+            (pods.clone(), engine.clone(), expectations.clone(), Arc::clone(&live));
         async move {
             let Some(pod) = pods.get(&key) else { return Ok(Requeue::Done) };
             let uid = pod.metadata.uid.as_str();
             let seen = pod.metadata.resource_version.as_str();
-            let ours_is_newer = expectations.versions.waiting(uid, seen, clock::instant()).is_some();
-            if let Some(step) = plan(&pod, clock::now()).filter(|_| !ours_is_newer) {
+            if let Some(wait) = expectations.versions.waiting(uid, seen, clock::instant()) {
+                let object = ObjectId { resource: POD, key: key.clone() };
+                return Ok(Requeue::After(live.version(&key, &object, uid, wait).await));
+            }
+            if let Some(step) = plan(&pod, clock::now()) {
                 let owner = Owner { reference: Reference::of(pod.as_ref()) };
                 engine.run(&owner, &[step], &expectations).await.into_result()?;
             }

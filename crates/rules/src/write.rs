@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// A resource type of the API server, named as its URL needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Resource {
     /// API group, empty for core.
     pub group: &'static str,

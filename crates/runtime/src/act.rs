@@ -4,20 +4,22 @@
 //! the patches of an object, logs one line a write and reports. The client under it refuses to write once leadership is
 //! lost. Which writes there are, and in which order, is the plan's; whether to try again is the controller's.
 //!
-//! A write without an answer may have been carried out: its expectation stays while `doubt.rs` finds out.
+//! One write and its expectations is `carry_out.rs`. A write without an answer may have been carried out: its
+//! expectation stays while `doubt.rs` finds out.
 
 use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use rules::write::{Event, Group, POD, Pace, Step, Verb, Write};
+use rules::write::{Event, Group, POD, Pace, Step, Write};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use crate::client::Guarded;
 use crate::events::{Recorder, Reference};
-use crate::expectations::{Action, Expectations};
+use crate::expectations::{Expectations, OwnerId};
 use crate::informer::ObjectKey;
 
+mod carry_out;
 mod doubt;
 mod patch;
 mod send;
@@ -46,10 +48,11 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Namespace and name.
+    /// Namespace, name and UID.
     #[must_use]
-    pub fn key(&self) -> ObjectKey {
-        ObjectKey::new(self.reference.namespace.clone(), self.reference.name.clone())
+    pub fn id(&self) -> OwnerId {
+        let Reference { namespace, name, uid, .. } = &self.reference;
+        OwnerId { key: ObjectKey::new(namespace.as_str(), name.as_str()), uid: uid.into() }
     }
 }
 
@@ -114,7 +117,7 @@ impl Engine {
 
     /// Carries out the steps in order; a step with a failure is the last one.
     pub async fn run(&self, owner: &Owner, steps: &[Step], expectations: &Expectations) -> Outcome {
-        let pass = Pass { engine: self, owner, key: owner.key(), expectations };
+        let pass = Pass { engine: self, owner, id: owner.id(), expectations };
         let mut outcome = Outcome::default();
         for step in steps {
             if outcome.failed.is_empty() {
@@ -131,7 +134,7 @@ impl Engine {
 struct Pass<'a> {
     engine: &'a Engine,
     owner: &'a Owner,
-    key: ObjectKey,
+    id: OwnerId,
     expectations: &'a Expectations,
 }
 
@@ -186,7 +189,9 @@ impl Pass<'_> {
                 outcome.skipped += 1;
                 continue;
             }
-            match self.write(write).await {
+            let result = self.carry_out(write).await;
+            self.tell(write, &result);
+            match result {
                 Ok(()) => outcome.written += 1,
                 Err(error) => {
                     let (resource, name) = (write.resource.plural, write.name.clone());
@@ -195,77 +200,6 @@ impl Pass<'_> {
             }
         }
         outcome
-    }
-
-    async fn write(&self, write: &Write) -> Result<(), Error> {
-        // The semaphore is never closed; if it were, the limit would be gone, not the write.
-        let _slot = self.engine.slots.acquire().await.ok();
-        let result = match &write.verb {
-            Verb::Create { body } => self.create(write, body).await,
-            Verb::Delete { uid } => self.delete(write, uid).await,
-            Verb::Patch { uid, resource_version, patches } => {
-                let versions = &self.expectations.versions;
-                let object =
-                    patch::Target { write, uid: uid.as_deref(), resource_version: resource_version.as_deref() };
-                self.engine.sender.patch_all(object, patches, |uid, version| versions.expect(uid, version)).await
-            }
-        };
-        self.tell(write, &result);
-        result
-    }
-
-    async fn create(&self, write: &Write, body: &serde_json::Value) -> Result<(), Error> {
-        self.expect(write, Action::Create);
-        let sent = self.engine.sender.create(write, body).await;
-        match &sent {
-            Ok(()) => {}
-            Err(err) if err.may_have_been_carried_out() => return self.resolve(write, Action::Create, sent).await,
-            Err(_) => self.withdraw(write, Action::Create),
-        }
-        sent
-    }
-
-    async fn delete(&self, write: &Write, uid: &str) -> Result<(), Error> {
-        self.expect(write, Action::Delete);
-        match self.engine.sender.delete(write, uid).await {
-            Ok(()) => Ok(()),
-            Err(err) if err.code() == Some(404) => {
-                // The watch may have shown it before the expectation was there.
-                self.withdraw(write, Action::Delete);
-                Ok(())
-            }
-            Err(err) if err.may_have_been_carried_out() => self.resolve(write, Action::Delete, Err(err)).await,
-            Err(err) => {
-                self.withdraw(write, Action::Delete);
-                Err(err)
-            }
-        }
-    }
-
-    /// Looks once what became of a write without an answer; if that has no answer either, goes on looking aside.
-    async fn resolve(&self, write: &Write, action: Action, sent: Result<(), Error>) -> Result<(), Error> {
-        let question = doubt::Question::about(write, action);
-        match question.ask(&self.engine.sender).await {
-            Some(doubt::Found::Done) => Ok(()),
-            Some(doubt::Found::NotDone) => {
-                self.withdraw(write, action);
-                sent
-            }
-            None => {
-                self.expectations.scale.doubt(&self.key, action, write.resource.plural, &write.name);
-                let (key, scale) = (self.key.clone(), Arc::clone(&self.expectations.scale));
-                tokio::spawn(question.settle(self.engine.sender.clone(), key, scale));
-                sent
-            }
-        }
-    }
-
-    fn expect(&self, write: &Write, action: Action) {
-        self.expectations.scale.expect(&self.key, action, write.resource.plural, &write.name);
-    }
-
-    fn withdraw(&self, write: &Write, action: Action) {
-        self.expectations.scale.withdraw(&self.key, action, write.resource.plural, &write.name);
     }
 
     /// One line and at most one event.

@@ -5,18 +5,22 @@
 //! one has no answer in `failure.rs`. What to do about a failure is the caller's business.
 
 use std::env;
+use std::time::Duration;
 
 use anyhow::Context;
 use api::k8s::Projection;
 use http::HeaderValue;
-use kube::api::GetParams;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{GetParams, PartialObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::{Client, Config};
 use rules::write::Resource;
 use serde::de::DeserializeOwned;
 
+use crate::expectations::ObjectId;
 use crate::flags::{ClientArgs, Limits};
+use crate::informer::ObjectKey;
 use crate::leader::Leadership;
 
 mod failure;
@@ -26,6 +30,9 @@ mod throttle;
 pub use failure::{Failure, failure};
 pub(crate) use fresh::fresh_lists;
 pub(crate) use throttle::WholeAnswerWithin;
+
+/// How long a read of one object may take; it has no lease to mind.
+pub(crate) const SINGLE_READ: Duration = Duration::from_secs(10);
 
 /// Connects as told: `--kubeconfig`, else `KUBECONFIG`, else the Pod's service account, else `~/.kube/config`.
 /// `user_agent` is also what the API server shows as field manager where none is given (PL-33).
@@ -143,7 +150,21 @@ where
 {
     let namespace = (!namespace.is_empty()).then_some(namespace);
     let url = <T::Of as kube::Resource>::url_path(&(), namespace);
-    let request = Request::new(url).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+    let request = Request::new(url).get(name, &GetParams::default());
+    read(client, request.map_err(kube::Error::BuildRequest)?).await
+}
+
+/// Metadata of an object as the server has it; `None` where it is not.
+pub(crate) async fn live_metadata(client: &Client, object: &ObjectId) -> kube::Result<Option<ObjectMeta>> {
+    let ObjectKey { namespace, name } = &object.key;
+    let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let request = urls(object.resource, namespace).get_metadata(name, &GetParams::default());
+    let live: Option<PartialObjectMeta> = read(client, request.map_err(kube::Error::BuildRequest)?).await?;
+    Ok(live.map(|live| live.metadata))
+}
+
+async fn read<T: DeserializeOwned>(client: &Client, mut request: http::Request<Vec<u8>>) -> kube::Result<Option<T>> {
+    request.extensions_mut().insert(WholeAnswerWithin(SINGLE_READ));
     match client.request(request).await {
         Ok(object) => Ok(Some(object)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

@@ -28,6 +28,7 @@ pub(crate) struct Asked {
     pub(crate) query: String,
     pub(crate) content_type: String,
     pub(crate) user_agent: String,
+    pub(crate) accept: String,
     pub(crate) body: Value,
     /// Requests under way when it came, itself included.
     pub(crate) under_way: usize,
@@ -89,6 +90,7 @@ pub(crate) fn server(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) 
                 query: parts.uri.query().unwrap_or_default().to_owned(),
                 content_type: header(http::header::CONTENT_TYPE),
                 user_agent: header(http::header::USER_AGENT),
+                accept: header(http::header::ACCEPT),
                 body: serde_json::from_slice(&bytes).unwrap_or_default(),
                 under_way,
             };

@@ -10,10 +10,13 @@ use rules::{
     ordering::topology_keys,
     pod, revision,
     selector::Selector,
-    write::{POD, Patch, PatchFormat, Step, Subresource, Verb},
+    write::{
+        CLONE_SET, CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, Patch, PatchFormat, Resource, Step, Subresource,
+        Verb,
+    },
 };
 use runtime::{
-    expectations::{VersionExpectations, VersionWait},
+    expectations::{ObjectId, Sight, VersionExpectations, VersionWait},
     informer::{ObjectKey, Store},
 };
 use serde_json::json;
@@ -70,6 +73,17 @@ impl Stores {
         }
         owned.references = concurrent(writes);
         owned
+    }
+
+    /// What the caches show under a name that this kind creates and deletes (CS-11).
+    #[must_use]
+    pub fn sight(&self, object: &ObjectId) -> Option<Sight> {
+        match object.resource {
+            POD => self.pods.get(&object.key).map(|pod| Sight::of(pod.as_ref())),
+            PERSISTENT_VOLUME_CLAIM => self.claims.get(&object.key).map(|claim| Sight::of(claim.as_ref())),
+            CONTROLLER_REVISION => self.revisions.get(&object.key).map(|revision| Sight::of(revision.as_ref())),
+            _ => None,
+        }
     }
 
     /// Owned claims that are not terminating (CS-12, CS-63).
@@ -131,19 +145,26 @@ fn reference_write(cloneset: &CloneSet, pod: &Pod, matches: bool) -> rules::writ
     writes::write(POD, &pod.metadata, reason, verb)
 }
 
+/// An object that must not be judged yet.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    /// The object.
+    pub object: ObjectId,
+    /// Its UID.
+    pub uid: Text,
+    /// What it waits for.
+    pub wait: VersionWait,
+}
+
 /// The first object that the cache shows older than our own last write: the CloneSet or one of its Pods (CS-15, CS-91).
 ///
 /// The CloneSet counts too: a status that is already written must not be written again from a stale copy.
 #[must_use]
-pub fn behind(
-    versions: &VersionExpectations,
-    cloneset: &CloneSet,
-    pods: &[Arc<Pod>],
-    now: Instant,
-) -> Option<(ObjectKey, VersionWait)> {
-    let waiting = |metadata: &Metadata| {
+pub fn behind(versions: &VersionExpectations, cloneset: &CloneSet, pods: &[Arc<Pod>], now: Instant) -> Option<Behind> {
+    let waiting = |resource: Resource, metadata: &Metadata| {
         let wait = versions.waiting(&metadata.uid, &metadata.resource_version, now)?;
-        Some((ObjectKey::new(metadata.namespace.clone(), metadata.name.clone()), wait))
+        let key = ObjectKey::new(metadata.namespace.clone(), metadata.name.clone());
+        Some(Behind { object: ObjectId { resource, key }, uid: metadata.uid.clone(), wait })
     };
-    waiting(&cloneset.metadata).or_else(|| pods.iter().find_map(|pod| waiting(&pod.metadata)))
+    waiting(CLONE_SET, &cloneset.metadata).or_else(|| pods.iter().find_map(|pod| waiting(POD, &pod.metadata)))
 }

@@ -1,16 +1,12 @@
 //! One pass over one CloneSet: observe, plan, act (CS-10..21). The thin shell around the planner: it waits, reads, hands
 //! the plan to the write engine, and says what was held back.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context as _;
-use api::{
-    cloneset::CloneSet,
-    k8s::{ControllerRevision, PersistentVolumeClaim, Pod},
-};
+use api::{cloneset::CloneSet, k8s::ControllerRevision};
 use kube::Client;
 use parking_lot::Mutex;
-use prometheus_client::metrics::family::Family;
 use rules::{
     revision,
     selector::Selector,
@@ -21,15 +17,15 @@ use runtime::{
     client, clock,
     controller::Requeue,
     events::{Recorder, Reference},
-    expectations::{Expectations, Expected, VersionWait, Wait},
+    expectations::{Expectations, LiveCheck, OwnerId},
     informer::ObjectKey,
     metrics,
 };
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
     claims,
-    observe::{self, Stores},
+    observe::{self, Behind, Stores},
     plan::{self, Held, Plan},
     revisions::{self, Settled},
     snapshot::{Revisions, Settings, Snapshot},
@@ -53,7 +49,7 @@ struct Inner {
     settings: Settings,
     /// What was last logged as held back, so that it is said once per change of reason.
     held: Mutex<HashMap<ObjectKey, Vec<Held>>>,
-    leaked: Family<LeakLabels, metrics::BareCounter>,
+    live: LiveCheck,
 }
 
 impl Reconciler {
@@ -66,11 +62,16 @@ impl Reconciler {
         expectations: Expectations,
         settings: Settings,
     ) -> Self {
-        let leaked = metrics::bare_counters(
+        let leaked = metrics::bare_counters::<LeakLabels>(
             "cloneset_scale_expectation_leakage",
             "Expected creations or deletions of a CloneSet that no watch event has shown in time",
         );
-        let inner = Inner { stores, client, engine, recorder, expectations, settings, held: Mutex::default(), leaked };
+        let live = LiveCheck::new(client.clone(), expectations.clone(), move |owner| {
+            leaked
+                .get_or_create(&vec![("namespace", owner.namespace.to_string()), ("name", owner.name.to_string())])
+                .inc();
+        });
+        let inner = Inner { stores, client, engine, recorder, expectations, settings, held: Mutex::default(), live };
         Self { inner: Arc::new(inner) }
     }
 
@@ -85,8 +86,10 @@ impl Reconciler {
             this.held.lock().remove(key);
             return Ok(Requeue::Done);
         };
-        if let Some(wait) = this.expectations.scale.waiting(key, clock::instant()) {
-            return this.await_caches(key, wait).await;
+        let id = OwnerId::of(cloneset.as_ref());
+        // CS-11, ruling 19
+        if let Some(wait) = this.expectations.scale.waiting(&id, clock::instant(), |object| this.stores.sight(object)) {
+            return Ok(Requeue::After(this.live.scale(&id, wait).await));
         }
         let selector = match Selector::compile(&cloneset.spec.selector) {
             Ok(selector) => selector,
@@ -97,10 +100,11 @@ impl Reconciler {
         };
         let owner = Owner { reference: Reference::of(cloneset.as_ref()) };
         let owned = this.stores.owned_pods(&cloneset, &selector);
-        if let Some((object, wait)) =
+        // CS-15, ruling 19
+        if let Some(Behind { object, uid, wait }) =
             observe::behind(&this.expectations.versions, &cloneset, &owned.pods, clock::instant())
         {
-            return this.await_version(key, &object, wait).await;
+            return Ok(Requeue::After(this.live.version(key, &object, &uid, wait).await));
         }
         if let Some(step) = owned.references {
             this.act(&owner, &[step]).await.into_result().context("put owner references right")?;
@@ -204,65 +208,6 @@ impl Inner {
             info!(revision = name, collisions, "the name of the new revision is taken, choose another");
         }
         anyhow::bail!("no free name for a revision after {TRIES} tries")
-    }
-
-    /// The cache has yet to show our own creations or deletions (CS-11, ruling 19).
-    async fn await_caches(&self, key: &ObjectKey, wait: Wait) -> anyhow::Result<Requeue> {
-        match wait {
-            Wait::Unmet { remaining, action, names, .. } => {
-                debug!(?action, ?names, "wait for the cache to show our own writes");
-                Ok(Requeue::After(remaining))
-            }
-            Wait::Overdue { objects, .. } => {
-                self.count_leak(key);
-                for expected in objects {
-                    let there = self.is_there(key, &expected).await?;
-                    warn!(action = ?expected.action, resource = expected.resource, name = expected.name, there,
-                        "no watch event has shown our own write in time, go on");
-                }
-                Ok(Requeue::After(Duration::from_millis(1)))
-            }
-        }
-    }
-
-    async fn is_there(&self, key: &ObjectKey, expected: &Expected) -> anyhow::Result<bool> {
-        let namespace = key.namespace.as_str();
-        let found = match expected.resource {
-            "pods" => client::get::<Pod>(&self.client, namespace, &expected.name).await?.is_some(),
-            "persistentvolumeclaims" => {
-                client::get::<PersistentVolumeClaim>(&self.client, namespace, &expected.name).await?.is_some()
-            }
-            _ => client::get::<ControllerRevision>(&self.client, namespace, &expected.name).await?.is_some(),
-        };
-        Ok(found)
-    }
-
-    /// The cache shows an object older than our own last write (CS-15, ruling 19).
-    async fn await_version(&self, owner: &ObjectKey, object: &ObjectKey, wait: VersionWait) -> anyhow::Result<Requeue> {
-        match wait {
-            VersionWait::Unmet { remaining, expected, .. } => {
-                debug!(written = %object, expected, "wait for the cache to show our own write");
-                Ok(Requeue::After(remaining))
-            }
-            VersionWait::Overdue { expected, .. } => {
-                self.count_leak(owner);
-                let namespace = object.namespace.as_str();
-                let live = if object == owner {
-                    client::get::<CloneSet>(&self.client, namespace, &object.name).await?.map(|live| live.metadata)
-                } else {
-                    client::get::<Pod>(&self.client, namespace, &object.name).await?.map(|live| live.metadata)
-                };
-                let live = live.map(|live| live.resource_version);
-                warn!(written = %object, expected, live = live.as_deref(), "no watch event has shown our own write in time, go on");
-                Ok(Requeue::After(Duration::from_millis(1)))
-            }
-        }
-    }
-
-    fn count_leak(&self, owner: &ObjectKey) {
-        self.leaked
-            .get_or_create(&vec![("namespace", owner.namespace.to_string()), ("name", owner.name.to_string())])
-            .inc();
     }
 
     /// Says what is held back, once per change of reason. A pass that moves Pods and holds none back has not reached the

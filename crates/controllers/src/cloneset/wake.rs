@@ -11,10 +11,10 @@ use api::{
     cloneset::CloneSet,
     k8s::{ControllerRevision, Metadata, OwnerReference, PersistentVolumeClaim, Pod},
 };
-use rules::{pod, write};
+use rules::write::{self, Resource};
 use runtime::{
-    expectations::{Action, Expectations, Observed},
-    informer::{Change, ObjectKey},
+    expectations::{Expectations, Freed, Observed},
+    informer::{Cached, Change, ObjectKey},
     queue::Queue,
 };
 
@@ -47,13 +47,11 @@ struct Wake {
 
 impl Wake {
     fn cloneset(&self, change: &Change<CloneSet>) {
+        let observed = self.meet(write::CLONE_SET, change);
         match change {
-            Change::Added { new, .. } => {
-                self.see(&new.metadata);
-                self.queue.add_for(change, ObjectKey::of(new.as_ref()));
-            }
+            Change::Added { new, .. } => self.queue.add_for(change, ObjectKey::of(new.as_ref())),
             Change::Updated { old, new } => {
-                let wakes = match self.see(&new.metadata) {
+                let wakes = match observed {
                     Observed::Awaited => true,
                     // Our own status came back: it says what the last pass knew.
                     Observed::Met => matters::of_cloneset(old, new),
@@ -63,94 +61,54 @@ impl Wake {
                     self.queue.add(ObjectKey::of(new.as_ref()));
                 }
             }
-            Change::Deleted { last } => {
-                self.expectations.versions.forget(&last.metadata.uid);
-                self.queue.add(ObjectKey::of(last.as_ref()));
-            }
+            Change::Deleted { last } => self.queue.add(ObjectKey::of(last.as_ref())),
         }
     }
 
     fn pod(&self, change: &Change<Pod>) {
+        let observed = self.meet(write::POD, change);
         match change {
-            Change::Added { new, .. } => {
-                self.observe(&new.metadata, Action::Create, write::POD);
-                if new.metadata.deletion_timestamp.is_some() {
-                    self.observe(&new.metadata, Action::Delete, write::POD);
-                }
-                owners(&new.metadata).for_each(|owner| self.queue.add_for(change, owner));
-            }
+            Change::Added { new, .. } => owners(&new.metadata).for_each(|owner| self.queue.add_for(change, owner)),
             Change::Updated { old, new } => {
-                let awaited = self.see(&new.metadata) == Observed::Awaited;
-                if new.metadata.deletion_timestamp.is_some() {
-                    self.observe(&new.metadata, Action::Delete, write::POD);
-                }
-                if awaited || matters::of_pod(old, new) {
+                if observed == Observed::Awaited || matters::of_pod(old, new) {
                     owners(&new.metadata).for_each(|owner| self.queue.add(owner));
                 }
                 if old.metadata.owner_references != new.metadata.owner_references {
                     owners(&old.metadata).for_each(|owner| self.queue.add(owner));
                 }
             }
-            Change::Deleted { last } => {
-                self.expectations.versions.forget(&last.metadata.uid);
-                self.observe(&last.metadata, Action::Delete, write::POD);
-                owners(&last.metadata).for_each(|owner| self.queue.add(owner));
-            }
+            Change::Deleted { last } => owners(&last.metadata).for_each(|owner| self.queue.add(owner)),
         }
     }
 
     fn claim(&self, change: &Change<PersistentVolumeClaim>) {
-        let resource = write::PERSISTENT_VOLUME_CLAIM;
+        self.meet(write::PERSISTENT_VOLUME_CLAIM, change);
         let claim = match change {
-            Change::Added { new, .. } => {
-                self.observe(&new.metadata, Action::Create, resource);
-                new
-            }
             Change::Updated { old, new } if !matters::of_metadata(&old.metadata, &new.metadata) => return,
-            Change::Updated { new, .. } => new,
-            Change::Deleted { last } => {
-                self.observe(&last.metadata, Action::Delete, resource);
-                last
-            }
+            Change::Added { new, .. } | Change::Updated { new, .. } => new,
+            Change::Deleted { last } => last,
         };
-        if claim.metadata.deletion_timestamp.is_some() {
-            self.observe(&claim.metadata, Action::Delete, resource);
-        }
         owners(&claim.metadata).for_each(|owner| self.queue.add_for(change, owner));
     }
 
     fn revision(&self, change: &Change<ControllerRevision>) {
+        self.meet(write::CONTROLLER_REVISION, change);
         let stored = match change {
-            Change::Added { new, .. } => {
-                self.observe(&new.metadata, Action::Create, write::CONTROLLER_REVISION);
-                new
-            }
             Change::Updated { old, new } if !matters::of_revision(old, new) => return,
-            Change::Updated { new, .. } => new,
-            Change::Deleted { last } => {
-                self.observe(&last.metadata, Action::Delete, write::CONTROLLER_REVISION);
-                last
-            }
+            Change::Added { new, .. } | Change::Updated { new, .. } => new,
+            Change::Deleted { last } => last,
         };
         owners(&stored.metadata).for_each(|owner| self.queue.add_for(change, owner));
     }
 
-    /// Meets the expectation of a version.
-    fn see(&self, metadata: &Metadata) -> Observed {
-        self.expectations.versions.observe(&metadata.uid, &metadata.resource_version)
-    }
-
-    /// Meets the expectation that the owner of an object has of it: the controller, or any owner of a claim.
-    fn observe(&self, metadata: &Metadata, action: Action, resource: write::Resource) {
-        let controller = pod::owner_controller(metadata).filter(|owner| is_cloneset(owner));
-        let key = |owner: &OwnerReference| ObjectKey::new(metadata.namespace.clone(), owner.name.clone());
-        let expecting: Vec<_> = match resource {
-            write::PERSISTENT_VOLUME_CLAIM => owners(metadata).collect(),
-            _ => controller.map(key).into_iter().collect(),
-        };
-        for owner in expecting {
-            self.expectations.scale.observe(&owner, action, resource.plural, &metadata.name);
+    /// Meets the expectations that a change fulfils, and wakes the CloneSet that was found waiting for it even if the
+    /// object is not its own any more. Returns what it meant for the version of the object.
+    fn meet<T: Cached>(&self, resource: Resource, change: &Change<T>) -> Observed {
+        let Freed { owner, object } = self.expectations.observe(resource, change);
+        if let Some(owner) = owner {
+            self.queue.add(owner);
         }
+        object
     }
 }
 

@@ -1,42 +1,77 @@
-//! What became of a creation or deletion that got no answer: asked by a live GET until there is one.
+//! What became of a write that got no answer: asked by a live GET until it is known.
+//!
+//! That the server does not show it says little at first: we have stopped waiting, but the server may not have stopped
+//! working on it. Only an answer that it has failed, or some time, settles that.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rules::write::{Verb, Write};
 use serde_json::Value;
 use tracing::{debug, info};
 
+use super::Error;
+use super::carry_out::object_of;
 use super::send::Sender;
-use crate::expectations::{Action, ScaleExpectations};
-use crate::informer::ObjectKey;
+use crate::clock;
+use crate::expectations::{Action, Expectations, Expected, Fate, OwnerId, Sight};
 
-/// Pause between two looks while the server does not answer.
+/// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long after we stopped waiting a write may still be carried out. The API server drops a request whose client has
+/// gone; what it has handed on by then, to a webhook with its default of 10 s or to etcd, ends by itself.
+const AFTERMATH: Duration = Duration::from_secs(10);
 
-/// What the server shows.
+/// What is known of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The write was carried out; the watch will show it.
+    /// It was carried out; the watch will show it.
     Done,
     /// It was not, and will not be.
     NotDone,
+    /// Its object has changed since, or is gone, by this write or by another.
+    Moved,
+    /// The server does not tell, or may still be at work.
+    Unknown,
 }
 
 /// A write of unknown outcome.
 #[derive(Debug)]
 pub(super) struct Question {
     write: Write,
-    action: Action,
+    about: About,
+    /// From when on it is not carried out any more.
+    over: Instant,
+}
+
+#[derive(Debug)]
+enum About {
+    /// A creation, by the UID of the controller that the object was given, or a deletion.
+    Scale { owner: OwnerId, expected: Expected, controller: Option<String> },
+    /// A patch of the object with this UID, sent on this version.
+    Patch { uid: Option<String>, sent_on: Option<String> },
 }
 
 impl Question {
-    pub(super) fn about(write: &Write, action: Action) -> Self {
+    pub(super) fn of_creation(write: &Write, body: &Value, owner: &OwnerId, err: &Error) -> Self {
+        let expected = Expected { action: Action::Create, object: object_of(write) };
+        let controller = controller_of(body).map(ToOwned::to_owned);
+        Self::new(write, About::Scale { owner: owner.clone(), expected, controller }, err)
+    }
+
+    pub(super) fn of_deletion(write: &Write, owner: &OwnerId, err: &Error) -> Self {
+        let expected = Expected { action: Action::Delete, object: object_of(write) };
+        Self::new(write, About::Scale { owner: owner.clone(), expected, controller: None }, err)
+    }
+
+    pub(super) fn of_patch(write: &Write, uid: Option<&str>, sent_on: Option<String>, err: &Error) -> Self {
+        Self::new(write, About::Patch { uid: uid.map(ToOwned::to_owned), sent_on }, err)
+    }
+
+    fn new(write: &Write, about: About, err: &Error) -> Self {
+        let now = clock::instant();
+        let over = if err.is_final() { now } else { now + AFTERMATH };
         // The body has been sent; a Pod's worth of JSON need not be kept for asking.
-        let verb = match &write.verb {
-            Verb::Delete { uid } => Verb::Delete { uid: uid.clone() },
-            Verb::Create { .. } | Verb::Patch { .. } => Verb::Create { body: Value::Null },
-        };
+        let verb = Verb::Create { body: Value::Null };
         let write = Write {
             resource: write.resource,
             namespace: write.namespace.clone(),
@@ -47,46 +82,98 @@ impl Question {
             on_success: None,
             on_failure: None,
         };
-        Self { write, action }
+        Self { write, about, over }
     }
 
-    /// Looks once; `None` where the server does not answer.
-    pub(super) async fn ask(&self, sender: &Sender) -> Option<Found> {
+    /// Looks once and tells the expectations what is known then.
+    pub(super) async fn ask(&self, sender: &Sender, expectations: &Expectations) -> Found {
+        let when = if clock::instant() < self.over { When::Early } else { When::Over };
         let live = match sender.get(&self.write).await {
             Ok(live) => Some(live),
             Err(err) if err.code() == Some(404) => None,
             Err(err) => {
                 debug!(name = self.write.name, %err, "cannot see what became of a write");
-                return None;
+                return Found::Unknown;
             }
         };
-        Some(match (&self.write.verb, live) {
-            (Verb::Delete { .. }, None) | (Verb::Create { .. } | Verb::Patch { .. }, Some(_)) => Found::Done,
-            (Verb::Delete { uid }, Some(live)) if is_going(&live, uid) => Found::Done,
-            _ => Found::NotDone,
-        })
+        match &self.about {
+            About::Scale { owner, expected, controller } => {
+                // An object of somebody else under the name of one that we made is none of ours.
+                let is_ours =
+                    |live: &&Value| expected.action == Action::Delete || controller_of(live) == controller.as_deref();
+                let live = live.as_ref().filter(is_ours).map(Sight::of_answer);
+                let found = match expectations.scale.fate(owner, expected, live.as_ref()) {
+                    Some(Fate::Void) if when == When::Early => return Found::Unknown,
+                    Some(Fate::Void) => Found::NotDone,
+                    Some(Fate::Due) | None => Found::Done,
+                };
+                expectations.scale.check(owner, expected, live);
+                found
+            }
+            About::Patch { uid, sent_on } => {
+                let live = live.as_ref().map(Sight::of_answer);
+                let live = live.filter(|live| uid.as_ref().is_none_or(|uid| live.uid == *uid));
+                let sent_on = sent_on.as_ref().and_then(|version| version.parse::<u64>().ok());
+                let found = match (live.as_ref().and_then(|live| live.version), sent_on) {
+                    (Some(version), Some(sent_on)) if version <= sent_on && when == When::Early => {
+                        return Found::Unknown;
+                    }
+                    (Some(version), Some(sent_on)) if version <= sent_on => Found::NotDone,
+                    _ => Found::Moved,
+                };
+                expectations.versions.see(uid.as_deref(), live.as_ref(), clock::instant());
+                found
+            }
+        }
     }
 
-    /// Looks until the server answers, the watch has told, or another replica leads.
-    pub(super) async fn settle(self, sender: Sender, owner: ObjectKey, scale: Arc<ScaleExpectations>) {
-        let Write { resource, name, .. } = &self.write;
-        while scale.is_expected(&owner, self.action, resource.plural, name) && sender.leadership().is_held() {
-            tokio::time::sleep(PAUSE).await;
-            match self.ask(&sender).await {
-                Some(Found::NotDone) => {
-                    info!(object = %owner, name, "write without an answer was not carried out");
-                    scale.withdraw(&owner, self.action, resource.plural, name);
-                }
-                // The watch will tell, now that it can.
-                Some(Found::Done) => return,
-                None => {}
+    /// Holds whoever would act on what the write may have changed.
+    pub(super) fn doubt(&self, expectations: &Expectations) {
+        match &self.about {
+            About::Scale { owner, expected, .. } => {
+                expectations.scale.doubt(owner, expected.action, &expected.object);
             }
+            About::Patch { uid: Some(uid), sent_on: Some(version) } => {
+                expectations.versions.doubt(uid, version, clock::instant());
+            }
+            // Nothing was judged by its version.
+            About::Patch { .. } => {}
+        }
+    }
+
+    /// Looks until it is known, the watch has told, or another replica leads.
+    pub(super) async fn settle(self, sender: Sender, expectations: Expectations) {
+        while self.is_open(&expectations) && sender.leadership().is_held() {
+            tokio::time::sleep(PAUSE).await;
+            let found = self.ask(&sender, &expectations).await;
+            if found != Found::Unknown {
+                let Write { resource, name, .. } = &self.write;
+                info!(resource = resource.plural, name, ?found, "know what became of a write without an answer");
+                return;
+            }
+        }
+    }
+
+    fn is_open(&self, expectations: &Expectations) -> bool {
+        match &self.about {
+            About::Scale { owner, expected, .. } => {
+                expectations.scale.is_expected(owner, expected.action, &expected.object)
+            }
+            About::Patch { uid, .. } => uid.as_ref().is_some_and(|uid| expectations.versions.is_expected(uid)),
         }
     }
 }
 
-/// Whether the object that was to be deleted is on its way out, or its name has gone to a successor.
-fn is_going(live: &Value, uid: &str) -> bool {
-    live.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid)
-        || live.pointer("/metadata/deletionTimestamp").is_some()
+/// Whether the server may still be at work on the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Early,
+    Over,
+}
+
+/// UID of the controller among the owner references.
+fn controller_of(object: &Value) -> Option<&str> {
+    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    let controller = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)))?;
+    controller.get("uid")?.as_str()
 }

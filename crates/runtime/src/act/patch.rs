@@ -27,46 +27,56 @@ pub(super) struct Target<'a> {
     pub(super) resource_version: Option<&'a str>,
 }
 
+/// A sequence that ended early.
+pub(super) struct Broken {
+    pub(super) error: Error,
+    /// The version that the failed patch was pinned to.
+    pub(super) sent_on: Option<String>,
+}
+
 impl Sender {
-    /// Sends the patches in order; a failure ends the sequence. `answered` is told UID and resourceVersion of each answer.
+    /// Sends the patches in order; a failure ends the sequence. `answered` is told each answer.
     pub(super) async fn patch_all(
         &self,
         target: Target<'_>,
         patches: &[Patch],
-        answered: impl Fn(&str, &str),
-    ) -> Result<(), Error> {
+        answered: impl Fn(&Value),
+    ) -> Result<(), Broken> {
         let mut previous: Option<Value> = None;
         for patch in patches {
             let answer = match &previous {
                 Some(previous) if target.resource_version.is_some() => {
                     self.patch_next(&target, patch, previous).await?
                 }
-                _ => self.patch(target.write, patch, pinned(patch, target.uid, target.resource_version)).await?,
+                _ => {
+                    let body = pinned(patch, target.uid, target.resource_version);
+                    let sent_on = target.resource_version.map(ToOwned::to_owned);
+                    self.patch(target.write, patch, body).await.map_err(|error| Broken { error, sent_on })?
+                }
             };
-            if let (Some(uid), Some(version)) = (text_at(&answer, "/metadata/uid"), version_of(&answer)) {
-                answered(uid, version);
-            }
+            answered(&answer);
             previous = Some(answer);
         }
         Ok(())
     }
 
     /// Sends a later patch on the version that `previous` has, or on one that differs by `status` only.
-    async fn patch_next(&self, target: &Target<'_>, patch: &Patch, previous: &Value) -> Result<Value, Error> {
+    async fn patch_next(&self, target: &Target<'_>, patch: &Patch, previous: &Value) -> Result<Value, Broken> {
         let mut version = version_of(previous).map(ToOwned::to_owned);
         let mut pause = FIRST_PAUSE;
         let mut tries = 1;
         loop {
             let body = pinned(patch, target.uid, version.as_deref());
-            let err = match self.patch(target.write, patch, body).await {
-                Err(err) if err.code() == Some(409) && tries < TRIES => err,
-                other => return other,
+            let error = match self.patch(target.write, patch, body).await {
+                Err(error) if error.code() == Some(409) && tries < TRIES => error,
+                other => return other.map_err(|error| Broken { error, sent_on: version }),
             };
             tokio::time::sleep(pause.mul_f64(1.0 + JITTER * fastrand::f64())).await;
-            let live = self.get(target.write).await?;
-            if apart_from_status(&live) != apart_from_status(previous) {
-                return Err(err);
-            }
+            // The conflict stands, whatever becomes of the look.
+            let live = match self.get(target.write).await {
+                Ok(live) if apart_from_status(&live) == apart_from_status(previous) => live,
+                Ok(_) | Err(_) => return Err(Broken { error, sent_on: version }),
+            };
             debug!(name = target.write.name, tries, "only status moved, patch again");
             version = version_of(&live).map(ToOwned::to_owned);
             pause *= FACTOR;

@@ -13,8 +13,6 @@ use crate::leader::Leadership;
 
 /// Name under which our writes stand in `managedFields`.
 const FIELD_MANAGER: &str = "kruise-manager";
-/// How long a read of one object may take; it has no lease to mind.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a write was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +60,17 @@ impl Error {
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
+    }
+
+    /// Whether the server has answered, and is not at work on it any more: a gateway's error, or a time-out of etcd, says
+    /// nothing of that.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { code, reason, .. } => *code < 500 || (*code == 500 && reason == "InternalError"),
+            Self::NotLeader | Self::NotConnected(_) | Self::Malformed(_) => true,
+            Self::TimedOut(_) | Self::Transport(_) => false,
+        }
     }
 
     /// Whether the server may have done it all the same.
@@ -116,11 +125,12 @@ impl Sender {
         self.api.leadership()
     }
 
-    pub(super) async fn create(&self, write: &Write, body: &Value) -> Result<(), Error> {
+    /// Returns the object as it was made.
+    pub(super) async fn create(&self, write: &Write, body: &Value) -> Result<Value, Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         // Revision data is stored as it is sent: these are the bytes that OpenKruise would compare with (RV-1).
         let body = rules::json::canonical(body).into_bytes();
-        self.send(urls(write).create(&params, body)?).await.map(drop)
+        self.send(urls(write).create(&params, body)?).await
     }
 
     pub(super) async fn delete(&self, write: &Write, uid: &str) -> Result<(), Error> {
@@ -148,7 +158,7 @@ impl Sender {
     /// Reads the object live; reading needs no leadership.
     pub(super) async fn get(&self, write: &Write) -> Result<Value, Error> {
         let mut request = urls(write).get(&write.name, &kube::api::GetParams::default())?;
-        request.extensions_mut().insert(WholeAnswerWithin(READ_TIMEOUT));
+        request.extensions_mut().insert(WholeAnswerWithin(client::SINGLE_READ));
         self.send(request).await
     }
 

@@ -6,9 +6,10 @@ use api::cloneset::CloneSet;
 use api::k8s::{Node, Pod};
 use futures::FutureExt;
 use kube::runtime::watcher::Event;
+use rules::write::POD;
 use runtime::{
     clock,
-    expectations::{Action, Expectations},
+    expectations::{Action, Expectations, ObjectId, OwnerId, Sight, State},
     informer::ObjectKey,
     queue::{Queue, RateLimit},
 };
@@ -169,7 +170,7 @@ fn our_own_status_wakes_nobody_and_a_foreign_one_does() {
         cloneset["status"]["replicas"] = json!(replicas);
         cloneset
     };
-    world.expectations.versions.expect("w", &(world.version + 1).to_string());
+    world.expectations.versions.expect("w", &(world.version + 1).to_string(), clock::instant());
     world.cloneset(status(2));
     assert_eq!(world.woken(), [""; 0]);
     world.cloneset(status(3));
@@ -185,25 +186,37 @@ fn our_own_status_wakes_nobody_and_a_foreign_one_does() {
 fn a_write_of_ours_wakes_whoever_waits_for_it_though_nothing_that_matters_changed() {
     let mut world = World::new(1);
     let versions = std::sync::Arc::clone(&world.expectations.versions);
-    versions.expect("uid-0", &(world.version + 1).to_string());
+    versions.expect("uid-0", &(world.version + 1).to_string(), clock::instant());
     assert!(versions.waiting("uid-0", "1", clock::instant()).is_some());
     world.pod(pod(0));
     assert_eq!(world.woken(), ["web"]);
 }
 
 #[test] // PL-70
-fn creations_and_deletions_are_observed() {
+fn creations_and_deletions_are_met_and_wake_whoever_waits_for_them_whoever_owns_the_pod_now() {
     let mut world = World::new(1);
-    let key = ObjectKey::new("shop", "web");
+    let web = OwnerId { key: ObjectKey::new("shop", "web"), uid: "w".into() };
+    let named = |name: &'static str| ObjectId { resource: POD, key: ObjectKey::new("shop", name) };
     let scale = std::sync::Arc::clone(&world.expectations.scale);
-    scale.expect(&key, Action::Create, "pods", "web-1");
-    scale.expect(&key, Action::Delete, "pods", "web-0");
+    scale.expect_creation(&web, &named("web-1"));
+    scale.created(&web, &named("web-1"), Sight { uid: "uid-1".into(), version: Some(2), state: State::Live });
+    scale.expect_deletion(&web, &named("web-0"), "uid-0");
+    let look = |object: &ObjectId| {
+        let before = Sight { uid: "uid-0".into(), version: Some(2), state: State::Live };
+        (object.key.name == "web-0").then_some(before)
+    };
+    assert!(scale.waiting(&web, clock::instant(), look).is_some());
     world.pod(pod(1));
-    assert!(!scale.is_expected(&key, Action::Create, "pods", "web-1"));
-    let mut terminating = pod(0);
-    terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    world.pod(terminating);
-    assert!(!scale.is_expected(&key, Action::Delete, "pods", "web-0"));
+    assert!(!scale.is_expected(&web, Action::Create, &named("web-1")));
+    world.woken();
+    let mut stray = pod(0);
+    stray["metadata"]["ownerReferences"] = json!([]);
+    world.pod(stray.clone());
+    world.woken();
+    stray["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    world.pod(stray);
+    assert!(!scale.is_expected(&web, Action::Delete, &named("web-0")));
+    assert_eq!(world.woken(), ["web"]);
 }
 
 #[test] // page 4.11

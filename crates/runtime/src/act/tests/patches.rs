@@ -113,3 +113,45 @@ async fn a_later_patch_fails_where_more_than_status_moved() {
         assert_eq!(run.outcome.failed.len(), 1, "{moved}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_stays_a_conflict_where_the_look_at_the_object_fails() {
+    let run = run(vec![step(Pace::Concurrent, each(vec![update(Some("10"))]))], |asked| {
+        match (asked.what.starts_with("GET"), asked.what.ends_with("/status")) {
+            (true, _) => Answer::Silence,
+            (false, true) => answers_with("11"),
+            (false, false) => Answer::Refuse(409, "Conflict"),
+        }
+    })
+    .await;
+    assert_eq!(run.outcome.failed[0].error.code(), Some(409), "not a write that may have been carried out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_that_takes_the_last_finalizer_of_a_terminating_object_expects_nothing_of_it() {
+    for (finalizers, grace, expects) in
+        [(json!([]), json!(0), false), (json!(["x"]), json!(0), true), (json!([]), json!(30), true)]
+    {
+        let answer = json!({"metadata": {
+            "name": "a", "uid": "uid-a", "resourceVersion": "11", "finalizers": finalizers,
+            "deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace,
+        }});
+        let run =
+            run(vec![step(Pace::Concurrent, each(vec![update(None)]))], move |_| Answer::Ok(answer.clone())).await;
+        assert_eq!(run.expectations.versions.len(), usize::from(expects), "{finalizers} {grace}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_the_watch_has_shown_that_the_object_went_leaves_nothing_behind() {
+    let (client, _) = server(|_| Answer::Late(Duration::from_secs(1), Box::new(answers_with("11"))));
+    let expectations = Expectations::new(Duration::from_secs(300));
+    let engine = Engine::new(guarded(client, &Leadership::always()), Recorder::silent(), Limits::default());
+    let (owner, steps) = (owner(), [step(Pace::Concurrent, each(vec![update(Some("10"))]))]);
+    let (outcome, ()) = tokio::join!(engine.run(&owner, &steps, &expectations), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        expectations.versions.forget("uid-a");
+    });
+    assert_eq!(outcome.written, 1);
+    assert_eq!(expectations.versions.len(), 0);
+}
