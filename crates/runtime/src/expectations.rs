@@ -92,3 +92,6 @@ impl Expectations {
         Freed { owner: self.scale.observe(&id, &sight), object: observed }
     }
 }
+
+#[cfg(test)]
+mod histories;
