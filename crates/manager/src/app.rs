@@ -6,23 +6,15 @@ use runtime::{
     client::Connection,
     events::Recorder,
     flags::Limits,
-    gates::{Gate, Gates},
+    gates::Gate,
     health::{self, Check},
     leader::{self, Leadership},
     resync::Resync,
     shutdown::Shutdown,
 };
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::{admission, args::Args, start};
-
-/// Gates whose feature this build does not have yet: switched on they change nothing, and that is said at the start.
-const WITHOUT_EFFECT: [Gate; 4] = [
-    Gate::PreDownloadImageForInPlaceUpdate,
-    Gate::PreDownloadImageForDaemonSetUpdate,
-    Gate::InPlaceWorkloadVerticalScaling,
-    Gate::PodUnavailableBudgetUpdateGate,
-];
+use crate::{admission, args::Args, features, start};
 
 /// User agent of what every replica does; controllers add their name (PL-33).
 const USER_AGENT: &str = "kruise-manager";
@@ -33,7 +25,7 @@ const USER_AGENT: &str = "kruise-manager";
 /// The process cannot start, or must end.
 pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let gates = args.gates.gates().context("--feature-gates")?;
-    warn_of_gates_without_effect(&gates);
+    features::warn_of_missing(&gates);
     let pod_webhook = gates.is_on(Gate::PodWebhook);
     let connection = Connection::open(&args.client, Limits::MANAGER).await?;
     let client = connection.client(USER_AGENT);
@@ -100,10 +92,4 @@ fn own_namespace() -> String {
         .ok()
         .filter(|namespace| !namespace.is_empty())
         .unwrap_or_else(|| "kruise-system".to_owned())
-}
-
-fn warn_of_gates_without_effect(gates: &Gates) {
-    for gate in WITHOUT_EFFECT.into_iter().filter(|gate| gates.is_on(*gate)) {
-        warn!(gate = gate.name(), "this feature gate is on, but its feature is not in this version yet");
-    }
 }

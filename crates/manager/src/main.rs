@@ -3,6 +3,7 @@
 mod admission;
 mod app;
 mod args;
+mod features;
 mod removal;
 mod start;
 

@@ -25,6 +25,7 @@ use crate::client;
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
+mod ahead;
 mod cache;
 mod failure;
 mod progress;
@@ -189,27 +190,13 @@ impl<T: Cached> Informer<T> {
         shutdown: &Shutdown,
     ) -> Ended {
         let mut events = std::pin::pin!(events);
-        let mut broken_off = 0;
         loop {
             let event = tokio::select! {
                 () = shutdown.requested() => return Ended::Asked,
                 event = events.next() => event,
             };
             match event {
-                Some(Ok(Event::Init)) => {
-                    self.take(Event::Init);
-                    // A list that ends early is no error to the watcher: it starts another at once.
-                    tokio::select! {
-                        () = shutdown.requested() => return Ended::Asked,
-                        () = tokio::time::sleep(failure::pause_after(broken_off)) => broken_off += 1,
-                    }
-                }
-                Some(Ok(event)) => {
-                    if matches!(event, Event::InitDone) {
-                        broken_off = 0;
-                    }
-                    self.take(wire::map(event, W::seen));
-                }
+                Some(Ok(event)) => self.take(wire::map(event, W::seen)),
                 Some(Err(err)) => {
                     ERRORS.get_or_create(&vec![("kind", kind::<T>())]).inc();
                     let ended = failure::ends(&err);
@@ -284,7 +271,7 @@ where
         // Few enough to be decoded in a few MiB, enough to be worth a request.
         Lists::Paged => config.page_size(500),
     };
-    watch_kind(api, config).default_backoff()
+    ahead::ahead(ahead::paced(watch_kind(api, config).default_backoff()))
 }
 
 static ERRORS: LazyLock<Family<Vec<(&'static str, String)>, Counter>> =
