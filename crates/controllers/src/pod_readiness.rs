@@ -13,6 +13,7 @@ use rules::{
 };
 use runtime::{
     act::{Engine, Limits, Owner},
+    ambient::Ambient,
     clock,
     controller::{self, Identity, Requeue},
     events::Reference,
@@ -38,7 +39,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
     let pods = setup.caches.pods.wanted().store();
     let recorder = setup.recorder.with_component(REGISTRATION.identity.name);
     let client = (setup.client_for)(REGISTRATION.identity.name);
-    let engine = Engine::new(client.clone(), recorder, Limits::default());
+    let engine = Engine::new(client.clone(), recorder, setup.ambient.chance.clone(), Limits::default());
     let expectations = Expectations::new(setup.expectation_timeout);
     setup.caches.pods.wanted().on_change({
         let (queue, expectations) = (queue.clone(), expectations.clone());
@@ -58,11 +59,12 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         all.iter().filter(|pod| lacks_condition(pod)).map(|pod| ObjectKey::of(pod.as_ref())).collect()
     };
     let resyncing = resync::run(setup.resync, keys, queue.clone(), shutdown.clone());
+    let Ambient { clock, chance } = setup.ambient.clone();
     // No metric counts these: a condition that is written twice does no harm.
     let live = Arc::new(LiveCheck::new(client.client().clone(), expectations.clone(), |_| {}));
     let reconcile = move |key: ObjectKey| {
-        let (pods, engine, expectations, live) =
-            (pods.clone(), engine.clone(), expectations.clone(), Arc::clone(&live));
+        let (pods, engine, expectations, live, clock) =
+            (pods.clone(), engine.clone(), expectations.clone(), Arc::clone(&live), clock.clone());
         async move {
             let Some(pod) = pods.get(&key) else { return Ok(Requeue::Done) };
             let uid = pod.metadata.uid.as_str();
@@ -71,14 +73,14 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
                 let object = ObjectId { resource: POD, key: key.clone() };
                 return Ok(Requeue::After(live.version(&key, &object, uid, wait).await));
             }
-            if let Some(step) = plan(&pod, clock::now()) {
+            if let Some(step) = plan(&pod, clock.now()) {
                 let owner = Owner { reference: Reference::of(pod.as_ref()) };
                 engine.run(&owner, &[step], &expectations).await.into_result()?;
             }
             Ok(Requeue::Done)
         }
     };
-    let working = controller::run(REGISTRATION.identity, WORKERS, queue, reconcile, shutdown);
+    let working = controller::run(REGISTRATION.identity, WORKERS, queue, chance, reconcile, shutdown);
     Box::pin(async {
         tokio::join!(working, resyncing);
     })

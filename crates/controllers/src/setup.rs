@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use rules::write::Resource;
 use runtime::{
-    client::Guarded, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit, resync::Resync,
-    shutdown::Shutdown,
+    ambient::Ambient, client::Guarded, controller::Identity, events::Recorder, gates::Gates, queue::RateLimit,
+    resync::Resync, shutdown::Shutdown,
 };
 
 use crate::caches::Caches;
@@ -27,6 +27,8 @@ pub struct Setup {
     pub expectation_timeout: Duration,
     /// Settings of single kinds.
     pub flags: KindFlags,
+    /// The time of day and chance: no controller takes them from elsewhere.
+    pub ambient: Ambient,
     /// Sends events; a kind takes it under its own component.
     pub recorder: Recorder,
 }

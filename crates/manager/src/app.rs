@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use controllers::{CONTROLLERS, Setup, caches::Caches, setup::KindFlags};
 use runtime::{
+    ambient::Ambient,
     client::Connection,
     events::Recorder,
     flags::Limits,
@@ -32,11 +33,12 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let version = client.apiserver_version().await.context("read the version of the API server")?;
     info!(version = env!("CARGO_PKG_VERSION"), kubernetes = version.git_version, "start");
 
-    let recorder = Recorder::start(client.clone(), "kruise-manager", None, shutdown.clone());
+    let ambient = Ambient::system();
+    let recorder = Recorder::start(client.clone(), "kruise-manager", None, ambient.clone(), shutdown.clone());
     let leadership = if args.leader.enable_leader_election {
         let config = leader::Config::from_args(&args.leader, &own_namespace())?;
         // A client of its own: a renewal must not wait behind events and lists.
-        leader::run(connection.client(USER_AGENT), config, &recorder, shutdown.clone())
+        leader::run(connection.client(USER_AGENT), config, &recorder, ambient.clone(), shutdown.clone())
     } else {
         Leadership::always()
     };
@@ -54,6 +56,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             cloneset_workers: args.workers.cloneset_workers,
             cloneset_excludes_preparing_delete: args.controllers.cloneset_scaling_exclude_preparing_delete,
         },
+        ambient,
         recorder: recorder.clone(),
     };
     let server = health::Server::new()

@@ -32,7 +32,7 @@ pub(crate) async fn run(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let absent = tokio::select! {
-        absent = discovery::absent(client, all.iter().flat_map(|kind| kind.needs).copied()) => absent,
+        absent = discovery::absent(client, all.iter().flat_map(|kind| kind.needs).copied(), &setup.ambient.chance) => absent,
         () = shutdown.requested() => return Ok(()),
     };
     let ready = all.iter().filter(|kind| is_installed(kind, &absent));

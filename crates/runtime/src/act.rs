@@ -14,6 +14,7 @@ use rules::write::{Event, Group, POD, Pace, Step, Write};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
+use crate::ambient::Chance;
 use crate::client::Guarded;
 use crate::events::{Recorder, Reference};
 use crate::expectations::{Expectations, OwnerId};
@@ -111,8 +112,8 @@ pub struct Engine {
 impl Engine {
     /// An engine that writes through `api`: while its leadership is held.
     #[must_use]
-    pub fn new(api: Guarded, recorder: Recorder, limits: Limits) -> Self {
-        Self { sender: Sender::new(api), recorder, slots: Arc::new(Semaphore::new(limits.concurrency)), limits }
+    pub fn new(api: Guarded, recorder: Recorder, chance: Chance, limits: Limits) -> Self {
+        Self { sender: Sender::new(api, chance), recorder, slots: Arc::new(Semaphore::new(limits.concurrency)), limits }
     }
 
     /// Carries out the steps in order; a step with a failure is the last one.

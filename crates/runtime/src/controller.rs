@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+use crate::ambient::Chance;
 use crate::clock;
 use crate::informer::ObjectKey;
 use crate::queue::{Item, Queue, Urgency};
@@ -56,14 +57,14 @@ pub enum Requeue {
 
 /// Reconciles up to `workers` objects at once, slow ones not counted, until the end is asked for; returns when the last
 /// one has finished the object at hand.
-pub async fn run<R, F>(who: Identity, workers: usize, queue: Queue, reconcile: R, shutdown: Shutdown)
+pub async fn run<R, F>(who: Identity, workers: usize, queue: Queue, chance: Chance, reconcile: R, shutdown: Shutdown)
 where
     R: Fn(ObjectKey) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Requeue, anyhow::Error>> + Send + 'static,
 {
     let meters = Meters::of(who.name, workers);
     let free = Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS)));
-    let team = Arc::new(Team { who, queue, reconcile, aside: Semaphore::new(ASIDE), meters });
+    let team = Arc::new(Team { who, queue, chance, reconcile, aside: Semaphore::new(ASIDE), meters });
     let mut running = JoinSet::new();
     let hand_out = async {
         while let Ok(worker) = Arc::clone(&free).acquire_owned().await
@@ -105,6 +106,8 @@ impl Drop for Worker {
 struct Team<R> {
     who: Identity,
     queue: Queue,
+    /// For the ids of passes.
+    chance: Chance,
     reconcile: R,
     /// Room for slow reconciles without a worker.
     aside: Semaphore,
@@ -119,7 +122,7 @@ where
     /// Reconciles one object; its key is done at the end of this, slow or not, so no two reconciles of it ever overlap.
     async fn work_on(&self, item: Item, worker: Worker) {
         let key = item.key().clone();
-        let id = format!("{:08x}", fastrand::u32(..));
+        let id = format!("{:08x}", self.chance.number() >> 32);
         let span = info_span!("reconcile", kind = self.who.kind, object = %key, reconcile_id = id);
         let started = clock::instant();
         // The closure itself may panic too, before it gives a future.

@@ -11,6 +11,7 @@ use kube::Client;
 use rules::write::Resource;
 use tracing::{debug, warn};
 
+use crate::ambient::Chance;
 use crate::client;
 
 /// Pauses between the attempts (PL-20). A CRD that was created a moment ago is served within seconds.
@@ -20,9 +21,9 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_millis
 const JITTER: f64 = 0.1;
 
 /// Those of the kinds that the server does not know, asked for all at once. Takes 16 s if there are any.
-pub async fn absent(client: &Client, kinds: impl IntoIterator<Item = Resource>) -> HashSet<Resource> {
+pub async fn absent(client: &Client, kinds: impl IntoIterator<Item = Resource>, chance: &Chance) -> HashSet<Resource> {
     let kinds: HashSet<_> = kinds.into_iter().collect();
-    let answers = join_all(kinds.into_iter().map(async |kind| (kind, find(client, kind).await))).await;
+    let answers = join_all(kinds.into_iter().map(async |kind| (kind, find(client, kind, chance).await))).await;
     answers.into_iter().filter(|(_, presence)| *presence == Presence::Absent).map(|(kind, _)| kind).collect()
 }
 
@@ -41,7 +42,7 @@ enum Presence {
     Absent,
 }
 
-async fn find(client: &Client, kind: Resource) -> Presence {
+async fn find(client: &Client, kind: Resource, chance: &Chance) -> Presence {
     let mut pauses = PAUSES.into_iter();
     loop {
         let found = look(client, kind).await;
@@ -50,7 +51,7 @@ async fn find(client: &Client, kind: Resource) -> Presence {
         }
         let Some(pause) = pauses.next() else { return settle(kind, found) };
         debug!(kind = kind.kind, ?found, "kind is not served, look again");
-        tokio::time::sleep(pause.mul_f64(1.0 + JITTER * fastrand::f64())).await;
+        tokio::time::sleep(chance.stretched(pause, JITTER)).await;
     }
 }
 
@@ -97,7 +98,7 @@ mod tests {
             answers[answers.len().min(*calls) - 1]()
         });
         let start = clock::instant();
-        let presence = find(&client, CLONE_SET).await;
+        let presence = find(&client, CLONE_SET, &Chance::seeded(1)).await;
         (presence, log.all().len(), clock::instant() - start)
     }
 
@@ -105,10 +106,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_kind_in_the_list_is_present_at_once() {
         let (client, log) = server(|_| Answer::Ok(list(&["SidecarSet", "CloneSet"])));
-        assert!(absent(&client, [CLONE_SET, CLONE_SET]).await.is_empty());
+        assert!(absent(&client, [CLONE_SET, CLONE_SET], &Chance::seeded(1)).await.is_empty());
         assert_eq!(log.lines(), ["GET /apis/apps.kruise.io/v1beta1"], "a kind is asked for once");
         let (client, log) = server(|_| Answer::Ok(list(&["Pod"])));
-        assert!(absent(&client, [POD]).await.is_empty());
+        assert!(absent(&client, [POD], &Chance::seeded(1)).await.is_empty());
         assert_eq!(log.lines(), ["GET /api/v1"]);
     }
 

@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use crate::ambient::{Ambient, Chance};
 use crate::client;
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
@@ -72,6 +73,7 @@ impl Reference {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     component: Arc<str>,
+    clock: Clock,
     queue: mpsc::Sender<Event>,
 }
 
@@ -91,23 +93,25 @@ impl Recorder {
     /// Starts sending in the background until the end is asked for. `component` is the source of the events, `host`
     /// the node for processes that run on each node.
     #[must_use]
-    pub fn start(client: Client, component: &str, host: Option<String>, shutdown: Shutdown) -> Self {
+    pub fn start(client: Client, component: &str, host: Option<String>, ambient: Ambient, shutdown: Shutdown) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
-        let sender = Sender { client, host: host.unwrap_or_default(), known: HashMap::new(), spam: Spam::default() };
+        let Ambient { clock, chance } = ambient;
+        let host = host.unwrap_or_default();
+        let sender = Sender { client, host, chance, known: HashMap::new(), spam: Spam::default() };
         tokio::spawn(sender.run(waiting, shutdown));
-        Self { component: component.into(), queue }
+        Self { component: component.into(), clock, queue }
     }
 
     /// A recorder that drops everything, for tests and for processes that report otherwise.
     #[must_use]
     pub fn silent() -> Self {
-        Self { component: "".into(), queue: mpsc::channel(1).0 }
+        Self { component: "".into(), clock: Clock::system(), queue: mpsc::channel(1).0 }
     }
 
     /// The same sender for another source component.
     #[must_use]
     pub fn with_component(&self, component: &str) -> Self {
-        Self { component: component.into(), queue: self.queue.clone() }
+        Self { component: component.into(), clock: self.clock.clone(), queue: self.queue.clone() }
     }
 
     /// Reports an event. Never waits: where too many are under way it is dropped and counted.
@@ -118,7 +122,7 @@ impl Recorder {
             severity,
             reason: reason.to_owned(),
             message: cut(message).to_owned(),
-            at: clock::now(),
+            at: self.clock.now(),
             instant: clock::instant(),
         };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(event) {
@@ -154,6 +158,7 @@ struct Known {
 struct Sender {
     client: Client,
     host: String,
+    chance: Chance,
     known: HashMap<Identity, Known>,
     spam: Spam,
 }
@@ -204,7 +209,7 @@ impl Sender {
                 other => return other.map(drop),
             }
         }
-        let name = name_of(event);
+        let name = name_of(event, &self.chance);
         let body = serde_json::to_vec(&self.body(event, &name)).map_err(kube::Error::SerdeError)?;
         let request = urls(&event.about).create(&PostParams::default(), body).map_err(kube::Error::BuildRequest)?;
         self.client.request::<Value>(request).await?;
@@ -253,10 +258,10 @@ fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn name_of(event: &Event) -> String {
+fn name_of(event: &Event, chance: &Chance) -> String {
     // Object names end at 253 bytes, 17 of which the suffix takes.
     let name = event.about.name.get(..event.about.name.floor_char_boundary(236)).unwrap_or_default();
-    format!("{name}.{:016x}", event.at.as_nanosecond() as u64 ^ fastrand::u64(..0x1_0000))
+    format!("{name}.{:016x}", event.at.as_nanosecond() as u64 ^ (chance.number() >> 48))
 }
 
 fn namespace_of(about: &Reference) -> &str {

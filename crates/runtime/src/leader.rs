@@ -17,6 +17,7 @@ use rules::write::Severity;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use tracing::{debug, error, info, warn};
 
+use crate::ambient::Ambient;
 use crate::events::{Recorder, Reference};
 use crate::shutdown::Shutdown;
 use crate::{client, clock, metrics};
@@ -126,7 +127,7 @@ impl Leadership {
 
 /// Stands for election until the end is asked for, then releases the Lease. Returns at once.
 #[must_use]
-pub fn run(client: Client, config: Config, recorder: &Recorder, shutdown: Shutdown) -> Leadership {
+pub fn run(client: Client, config: Config, recorder: &Recorder, ambient: Ambient, shutdown: Shutdown) -> Leadership {
     let (tell, standing) = watch::channel(Standing::Waiting);
     let leadership = Leadership { standing, write_timeout: config.write_timeout(), writes: Arc::default() };
     let elector = Elector {
@@ -136,6 +137,7 @@ pub fn run(client: Client, config: Config, recorder: &Recorder, shutdown: Shutdo
         writes: Arc::clone(&leadership.writes),
         gauges: Gauges::of(&config.name),
         config,
+        ambient,
         tell,
     };
     tokio::spawn(elector.run(shutdown));
@@ -146,6 +148,7 @@ struct Elector {
     leases: Api<Lease>,
     election: Election,
     config: Config,
+    ambient: Ambient,
     recorder: Recorder,
     writes: Arc<RwLock<()>>,
     gauges: Gauges,
@@ -176,7 +179,7 @@ impl Elector {
     fn pause(&self) -> Duration {
         match *self.tell.borrow() {
             Standing::Leading { .. } => self.config.retry_period,
-            Standing::Waiting | Standing::Over(_) => self.config.retry_period.mul_f64(1.0 + 0.2 * fastrand::f64()),
+            Standing::Waiting | Standing::Over(_) => self.ambient.chance.stretched(self.config.retry_period, 0.2),
         }
     }
 
@@ -222,7 +225,7 @@ impl Elector {
     /// counts from then, as others count from when they see it, which is later.
     async fn attempt(&mut self) -> anyhow::Result<Option<Instant>> {
         let live = self.leases.get_opt(&self.config.name).await.map_err(worded).context("cannot read lease")?;
-        let step = self.election.step(live, clock::instant(), clock::now());
+        let step = self.election.step(live, clock::instant(), self.ambient.clock.now());
         let sent = clock::instant();
         let lease = match step {
             Step::Wait { holder } => {
@@ -282,7 +285,7 @@ impl Elector {
     /// Whether the Lease was ours.
     async fn give_back(&self) -> anyhow::Result<bool> {
         let Some(live) = self.leases.get_opt(&self.config.name).await.map_err(worded)? else { return Ok(false) };
-        let Some(lease) = self.election.released(live, clock::now()) else { return Ok(false) };
+        let Some(lease) = self.election.released(live, self.ambient.clock.now()) else { return Ok(false) };
         self.leases.replace(&self.config.name, &PostParams::default(), &lease).await.map_err(worded)?;
         Ok(true)
     }

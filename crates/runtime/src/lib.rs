@@ -2,9 +2,11 @@
 //! election, events, metrics, health, flags, gates and logs.
 //!
 //! Nothing in here knows a kind of ours: what to watch, when to wake up and what to write is decided by the crates
-//! above. Only [`clock`] reads the time of day.
+//! above. Only [`clock`] reads the time of day and only
+//! [`ambient`] draws lots; both are values that the shell hands on.
 
 pub mod act;
+pub mod ambient;
 pub mod client;
 pub mod clock;
 pub mod controller;

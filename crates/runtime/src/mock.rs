@@ -7,11 +7,13 @@ use std::time::Duration;
 use axum::body::Body as Served;
 use futures::StreamExt;
 use http::{Request, Response};
+use jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::ambient::Ambient;
 use crate::client::{Connection, Guarded};
 use crate::events::Recorder;
 use crate::flags::Limits;
@@ -143,6 +145,11 @@ fn refusal(code: u16, reason: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "no"})
 }
 
+/// Time and chance of a test.
+pub(crate) fn ambient() -> Ambient {
+    Ambient::simulated(Timestamp::UNIX_EPOCH, 1)
+}
+
 /// A client without limits that is bound to this leadership.
 pub(crate) fn guarded(client: Client, leadership: &Leadership) -> Guarded {
     Connection::over(client, Limits { qps: 0, burst: 0 }).guarded("test", leadership)
@@ -169,7 +176,7 @@ impl Cluster {
         };
         let cluster = self.clone();
         let (client, _) = server(move |asked| cluster.answer(asked));
-        leader::run(client, config, &Recorder::silent(), shutdown.clone())
+        leader::run(client, config, &Recorder::silent(), ambient(), shutdown.clone())
     }
 
     fn answer(&self, asked: &Asked) -> Answer {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use kube::Client;
+use runtime::ambient::Ambient;
 use runtime::controller::{self, Identity, Requeue};
 use runtime::events::Recorder;
 use runtime::flags::{ClientArgs, LeaderArgs, Limits};
@@ -92,9 +93,10 @@ fn scrape() -> (BTreeSet<String>, String) {
 async fn the_endpoint_has_the_metrics_that_dashboards_ask_for() {
     let (client, shutdown) = (alone().await, Shutdown::manual());
     client.apiserver_version().await.unwrap_err();
-    let recorder = Recorder::start(client.clone(), "test", None, shutdown.clone());
+    let ambient = Ambient::system();
+    let recorder = Recorder::start(client.clone(), "test", None, ambient.clone(), shutdown.clone());
     let config = leader::Config::from_args(&flags::<LeaderArgs>(), "kruise-system").unwrap();
-    let _leadership = leader::run(client, config, &recorder, shutdown.clone());
+    let _leadership = leader::run(client, config, &recorder, ambient.clone(), shutdown.clone());
     let queue = Queue::new(NAME, RateLimit::default());
     let stop = shutdown.clone();
     let reconcile = move |_| {
@@ -102,7 +104,7 @@ async fn the_endpoint_has_the_metrics_that_dashboards_ask_for() {
         async { Ok(Requeue::Done) }
     };
     let who = Identity { name: NAME, kind: "CloneSet" };
-    let running = tokio::spawn(controller::run(who, 3, queue.clone(), reconcile, shutdown));
+    let running = tokio::spawn(controller::run(who, 3, queue.clone(), ambient.chance, reconcile, shutdown));
     tokio::task::yield_now().await;
     let (_, before) = scrape();
     queue.add(ObjectKey::new("shop", "web"));

@@ -43,7 +43,7 @@ struct Running {
 }
 
 fn make() -> Material {
-    let now = runtime::clock::now();
+    let now = runtime::clock::Clock::system().now();
     Authority::new(now).unwrap().issue(NAME, None, now).unwrap()
 }
 
@@ -229,7 +229,7 @@ async fn a_new_certificate_is_shown_at_once_and_drops_no_open_connection() {
 async fn handshakes_succeed_while_certificates_change() {
     let server = Arc::new(start(Drain::default()).await);
     // One authority, so that a client trusts each of them.
-    let now = runtime::clock::now();
+    let now = runtime::clock::Clock::system().now();
     let authority = Authority::new(now).unwrap();
     let pairs: Vec<Material> = (0..4).map(|_| authority.issue(NAME, None, now).unwrap()).collect();
     server.present(&pairs[0]);

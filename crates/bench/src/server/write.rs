@@ -54,7 +54,7 @@ fn begin(object: &mut Value, kind: Kind, key: &Key, version: u64) {
         metadata.insert("namespace".to_owned(), json!(key.namespace));
     }
     metadata.entry("uid").or_insert_with(|| json!(format!("00000000-0000-4000-8000-{version:012x}")));
-    let now = runtime::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = runtime::clock::Clock::system().now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     metadata.entry("creationTimestamp").or_insert_with(|| json!(now));
     if names.status == StatusPart::Apart {
         metadata.entry("generation").or_insert_with(|| json!(1));

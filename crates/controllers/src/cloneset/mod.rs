@@ -67,10 +67,11 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
             nodes: setup.caches.nodes.wanted().store(),
         },
         client.client().clone(),
-        Engine::new(client, recorder.clone(), Limits::default()),
+        Engine::new(client, recorder.clone(), setup.ambient.chance.clone(), Limits::default()),
         recorder,
         expectations,
         settings(&setup.gates, setup.flags),
+        setup.ambient.clone(),
     );
     let clonesets = setup.caches.clonesets.wanted().store();
     let keys = move || clonesets.all().iter().map(|cloneset| ObjectKey::of(cloneset.as_ref())).collect();
@@ -80,6 +81,7 @@ fn register(setup: &mut Setup, shutdown: Shutdown) -> Run {
         REGISTRATION.identity,
         workers,
         queue,
+        setup.ambient.chance.clone(),
         move |key| {
             let reconciler = reconciler.clone();
             async move { reconciler.reconcile(&key).await }

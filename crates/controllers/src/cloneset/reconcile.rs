@@ -14,6 +14,7 @@ use rules::{
 };
 use runtime::{
     act::{Engine, Outcome, Owner},
+    ambient::Ambient,
     client, clock,
     controller::Requeue,
     events::{Recorder, Reference},
@@ -50,6 +51,7 @@ struct Inner {
     /// What was last logged as held back, so that it is said once per change of reason.
     held: Mutex<HashMap<ObjectKey, Vec<Held>>>,
     live: LiveCheck,
+    ambient: Ambient,
 }
 
 impl Reconciler {
@@ -61,6 +63,7 @@ impl Reconciler {
         recorder: Recorder,
         expectations: Expectations,
         settings: Settings,
+        ambient: Ambient,
     ) -> Self {
         let leaked = metrics::bare_counters::<LeakLabels>(
             "cloneset_scale_expectation_leakage",
@@ -71,7 +74,8 @@ impl Reconciler {
                 .get_or_create(&vec![("namespace", owner.namespace.to_string()), ("name", owner.name.to_string())])
                 .inc();
         });
-        let inner = Inner { stores, client, engine, recorder, expectations, settings, held: Mutex::default(), live };
+        let inner =
+            Inner { stores, client, engine, recorder, expectations, settings, held: Mutex::default(), live, ambient };
         Self { inner: Arc::new(inner) }
     }
 
@@ -121,14 +125,14 @@ impl Reconciler {
             inactive: owned.inactive,
             revisions,
             settings: this.settings,
-            seed: fastrand::u64(..),
+            seed: this.ambient.chance.number(),
             cloneset,
         };
         if let Some(step) = claims::clean_up(&world) {
             this.act(&owner, &[step]).await.into_result().context("clean up claims")?;
         }
         world.claims = claims::kept(&world);
-        let plan = plan::plan(&world, clock::now());
+        let plan = plan::plan(&world, this.ambient.clock.now());
         this.carry_out(key, &owner, &world, plan).await
     }
 }
@@ -168,7 +172,8 @@ impl Inner {
             }
         }
         if status.must_write {
-            let status = status.with_failures(scale_error.as_deref(), update_error.as_deref(), clock::now());
+            let status =
+                status.with_failures(scale_error.as_deref(), update_error.as_deref(), self.ambient.clock.now());
             let step = status_step(&world.cloneset, status.patch()?);
             self.act(owner, &[step]).await.into_result().context("write status")?;
         }

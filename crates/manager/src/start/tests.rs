@@ -12,8 +12,8 @@ use http::{Request, Response};
 use kube::client::Body;
 use rules::write::CLONE_SET;
 use runtime::{
-    client::Connection, controller::Identity, events::Recorder, flags::Limits, gates::Gates, leader::Leadership,
-    queue::RateLimit, resync::Resync,
+    ambient::Ambient, client::Connection, controller::Identity, events::Recorder, flags::Limits, gates::Gates,
+    leader::Leadership, queue::RateLimit, resync::Resync,
 };
 use serde_json::{Value, json};
 
@@ -111,6 +111,7 @@ fn start(controllers: &'static [Registration], discovery: fn() -> Answer, clones
         resync: Resync::Never,
         expectation_timeout: Duration::from_secs(300),
         flags: KindFlags { cloneset_workers: 1, cloneset_excludes_preparing_delete: false },
+        ambient: Ambient::system(),
         recorder: Recorder::silent(),
     };
     let until = shutdown.clone();

@@ -71,7 +71,7 @@ impl Sender {
                 Err(error) if error.code() == Some(409) && tries < TRIES => error,
                 other => return other.map_err(|error| Broken { error, sent_on: version }),
             };
-            tokio::time::sleep(pause.mul_f64(1.0 + JITTER * fastrand::f64())).await;
+            tokio::time::sleep(self.chance.stretched(pause, JITTER)).await;
             // The conflict stands, whatever becomes of the look.
             let live = match self.get(target.write).await {
                 Ok(live) if apart_from_status(&live) == apart_from_status(previous) => live,

@@ -8,6 +8,7 @@ use kube::core::{Request, request};
 use rules::write::{self, PatchFormat, Subresource, Write};
 use serde_json::Value;
 
+use crate::ambient::Chance;
 use crate::client::{self, Failure, Guarded, WholeAnswerWithin};
 use crate::leader::Leadership;
 
@@ -114,11 +115,13 @@ impl From<request::Error> for Error {
 #[derive(Clone)]
 pub(super) struct Sender {
     api: Guarded,
+    /// For pauses.
+    pub(super) chance: Chance,
 }
 
 impl Sender {
-    pub(super) fn new(api: Guarded) -> Self {
-        Self { api }
+    pub(super) fn new(api: Guarded, chance: Chance) -> Self {
+        Self { api, chance }
     }
 
     pub(super) fn leadership(&self) -> &Leadership {

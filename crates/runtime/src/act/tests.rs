@@ -9,7 +9,7 @@ use super::*;
 use crate::clock;
 use crate::expectations::{ObjectId, Sight, State, Wait};
 use crate::leader::Leadership;
-use crate::mock::{Answer, Asked, Log, guarded, server};
+use crate::mock::{Answer, Asked, Log, ambient, guarded, server};
 
 mod doubt;
 mod leadership;
@@ -110,7 +110,7 @@ async fn run_as(
 ) -> Run {
     let (client, log) = server(answer);
     let expectations = Expectations::new(Duration::from_secs(300));
-    let engine = Engine::new(guarded(client, &leadership), Recorder::silent(), limits);
+    let engine = Engine::new(guarded(client, &leadership), Recorder::silent(), Chance::seeded(1), limits);
     let start = clock::instant();
     let outcome = engine.run(&owner(), &steps, &expectations).await;
     Run { outcome, log, expectations, took: clock::instant() - start }
@@ -217,8 +217,9 @@ async fn an_event_follows_each_write_and_tells_why_it_failed() {
         write.on_success = event(Severity::Normal, "SuccessfulDelete", "deleted");
         write.on_failure = event(Severity::Warning, "FailedCreate", "failed: {err}");
     }
-    let recorder = Recorder::start(client.clone(), "test-controller", None, crate::shutdown::Shutdown::manual());
-    let engine = Engine::new(guarded(client, &Leadership::always()), recorder, Limits::default());
+    let recorder =
+        Recorder::start(client.clone(), "test-controller", None, ambient(), crate::shutdown::Shutdown::manual());
+    let engine = Engine::new(guarded(client, &Leadership::always()), recorder, Chance::seeded(1), Limits::default());
     let expectations = Expectations::new(Duration::from_secs(300));
     let outcome = engine.run(&owner(), &[step(Pace::Concurrent, vec![writes])], &expectations).await;
     assert_eq!((outcome.written, outcome.failed.len()), (1, 1));

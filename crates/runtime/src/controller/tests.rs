@@ -25,7 +25,9 @@ async fn calls(answers: Vec<fn() -> Result<Requeue, anyhow::Error>>) -> Vec<Dura
         drop(log);
         async move { answer() }
     };
-    tokio::time::timeout(Duration::from_secs(3_600), run(WHO, 1, queue, reconcile, shutdown)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(3_600), run(WHO, 1, queue, Chance::seeded(1), reconcile, shutdown))
+        .await
+        .unwrap();
     let times = times.lock();
     times.clone()
 }
@@ -69,7 +71,7 @@ async fn the_end_waits_for_the_object_at_hand() {
             Ok(Requeue::Done)
         }
     };
-    run(WHO, 2, queue, reconcile, shutdown).await;
+    run(WHO, 2, queue, Chance::seeded(1), reconcile, shutdown).await;
     assert!(*finished.lock());
 }
 
@@ -117,7 +119,7 @@ fn start(
         }
     };
     let who = Identity { name, kind: "Test" };
-    let running = tokio::spawn(run(who, workers, queue.clone(), reconcile, shutdown.clone()));
+    let running = tokio::spawn(run(who, workers, queue.clone(), Chance::seeded(1), reconcile, shutdown.clone()));
     (queue, board, shutdown, running)
 }
 
@@ -214,7 +216,14 @@ async fn a_slow_reconcile_that_panics_comes_again_with_back_off() {
             Ok(Requeue::Done)
         }
     };
-    let running = tokio::spawn(run(Identity { name, kind: "Test" }, 1, queue.clone(), reconcile, shutdown.clone()));
+    let running = tokio::spawn(run(
+        Identity { name, kind: "Test" },
+        1,
+        queue.clone(),
+        Chance::seeded(1),
+        reconcile,
+        shutdown.clone(),
+    ));
     queue.add(key("a"));
     pass_seconds(20).await;
     shutdown.request();

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::act::{Engine, Limits, Owner};
+use crate::ambient::Chance;
 use crate::clock;
 use crate::events::{Recorder, Reference};
 use crate::leader::Leadership;
@@ -111,7 +112,7 @@ impl Controller {
             uid: "1".to_owned(),
             ..Reference::default()
         };
-        let engine = Engine::new(api, Recorder::silent(), Limits::default());
+        let engine = Engine::new(api, Recorder::silent(), Chance::seeded(1), Limits::default());
         Self { world, engine, expectations, live, owner }
     }
 

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock;
+use crate::clock::Clock;
 
 /// Formats events as lines of JSON.
 pub(super) struct Lines;
@@ -25,7 +25,7 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let mut line = Map::new();
-        line.insert("ts".to_owned(), json!(clock::now().as_microsecond() as f64 / 1_000.0));
+        line.insert("ts".to_owned(), json!(Clock::system().now().as_microsecond() as f64 / 1_000.0));
         line.insert("caller".to_owned(), json!(caller(meta.file(), meta.line())));
         line.insert("level".to_owned(), json!(meta.level().as_str().to_ascii_lowercase()));
         line.insert("msg".to_owned(), fields.0.remove("message").unwrap_or_default());

@@ -68,7 +68,7 @@ pub async fn run(mut keeper: Keeper, client: Client, initialised: watch::Sender<
     let mut pace = Pace::default();
     let mut last_failure = String::new();
     while !shutdown.is_requested() {
-        let now = runtime::clock::now();
+        let now = runtime::clock::Clock::system().now();
         let wait = match keeper.pass(now).await {
             Ok(Outcome { wrote, again }) => {
                 last_failure.clear();

@@ -76,6 +76,7 @@ async fn posted(plan: &crate::cloneset::plan::Plan) -> Vec<Value> {
     let engine = runtime::act::Engine::new(
         connection.guarded("test", &runtime::leader::Leadership::always()),
         runtime::events::Recorder::silent(),
+        runtime::ambient::Chance::seeded(1),
         runtime::act::Limits::default(),
     );
     let owner = runtime::act::Owner { reference: runtime::events::Reference::default() };

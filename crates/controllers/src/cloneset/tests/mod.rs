@@ -9,6 +9,7 @@ mod plan;
 mod properties;
 mod registered;
 mod scatter;
+mod simulated;
 mod status;
 mod wake;
 pub(crate) mod world;

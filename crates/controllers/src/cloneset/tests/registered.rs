@@ -5,8 +5,8 @@ use std::time::Duration;
 use api::cloneset::CloneSet;
 use kube::{Client, client::Body, runtime::watcher::Event};
 use runtime::{
-    client::Connection, events::Recorder, flags::Limits, gates::Gates, leader::Leadership, metrics, queue::RateLimit,
-    resync::Resync, shutdown::Shutdown,
+    ambient::Ambient, client::Connection, events::Recorder, flags::Limits, gates::Gates, leader::Leadership, metrics,
+    queue::RateLimit, resync::Resync, shutdown::Shutdown,
 };
 use serde_json::json;
 
@@ -36,6 +36,7 @@ async fn a_cloneset_is_looked_at_once_at_the_start_and_again_with_each_resync() 
         resync: Resync::Every(Duration::from_secs(3_600)),
         expectation_timeout: Duration::from_secs(300),
         flags: KindFlags { cloneset_workers: 1, cloneset_excludes_preparing_delete: false },
+        ambient: Ambient::system(),
         recorder: Recorder::silent(),
     };
     let running = tokio::spawn((REGISTRATION.register)(&mut setup, shutdown.clone()));

@@ -146,7 +146,8 @@ async fn a_patch_that_takes_the_last_finalizer_of_a_terminating_object_expects_n
 async fn an_answer_after_the_watch_has_shown_that_the_object_went_leaves_nothing_behind() {
     let (client, _) = server(|_| Answer::Late(Duration::from_secs(1), Box::new(answers_with("11"))));
     let expectations = Expectations::new(Duration::from_secs(300));
-    let engine = Engine::new(guarded(client, &Leadership::always()), Recorder::silent(), Limits::default());
+    let engine =
+        Engine::new(guarded(client, &Leadership::always()), Recorder::silent(), Chance::seeded(1), Limits::default());
     let (owner, steps) = (owner(), [step(Pace::Concurrent, each(vec![update(Some("10"))]))]);
     let (outcome, ()) = tokio::join!(engine.run(&owner, &steps, &expectations), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
