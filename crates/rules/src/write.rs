@@ -133,7 +133,7 @@ impl Event {
 }
 
 /// Type of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// `Normal`.
     Normal,

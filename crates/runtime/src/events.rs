@@ -1,9 +1,8 @@
 //! Events about objects, for people and tools: best effort, in the background, never in the way of a reconcile.
 //!
-//! Repeats of one event raise its count instead of making more objects; an object that is talked about too much is
-//! passed over for a while, see `spam.rs`. Events of cluster-scoped objects go to namespace `default` (PL-92).
+//! Which event object an event becomes, and whether it is told at all, is `correlate.rs`; here it is taken and sent.
+//! Events of cluster-scoped objects go to namespace `default` (PL-92).
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -25,18 +24,16 @@ use crate::clock::{self, Clock};
 use crate::metrics;
 use crate::shutdown::Shutdown;
 
+mod correlate;
+mod similar;
 mod spam;
 
-use spam::Spam;
+use correlate::{Correlator, Entry};
 
 /// Events that may wait for the API server; more are dropped and counted.
 const WAITING: usize = 1_000;
 /// The API server's limit for a message, in bytes.
 const LONGEST_MESSAGE: usize = 1_024;
-/// How long a repeat is counted on the same object: the API server keeps an event for an hour.
-const REPEATS_FOR: Duration = Duration::from_mins(50);
-/// How many events are remembered for repeats.
-const REMEMBERED: usize = 4_096;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -97,7 +94,7 @@ impl Recorder {
         let (queue, waiting) = mpsc::channel(WAITING);
         let Ambient { clock, chance } = ambient;
         let host = host.unwrap_or_default();
-        let sender = Sender { client, host, chance, known: HashMap::new(), spam: Spam::default() };
+        let sender = Sender { client, host, chance, correlator: Correlator::default() };
         tokio::spawn(sender.run(waiting, shutdown));
         Self { component: component.into(), clock, queue }
     }
@@ -138,29 +135,11 @@ fn cut(message: &str) -> &str {
 static DROPPED: LazyLock<Family<Vec<(&'static str, String)>, Counter>> =
     LazyLock::new(|| metrics::counters("kruise_events_dropped", "Events dropped because too many were under way"));
 
-/// What makes two events repeats of one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Identity {
-    component: Arc<str>,
-    about: Reference,
-    reason: String,
-    message: String,
-}
-
-/// An event object that we made.
-#[derive(Debug)]
-struct Known {
-    name: String,
-    count: u32,
-    last: Instant,
-}
-
 struct Sender {
     client: Client,
     host: String,
     chance: Chance,
-    known: HashMap<Identity, Known>,
-    spam: Spam,
+    correlator: Correlator,
 }
 
 impl Sender {
@@ -179,57 +158,39 @@ impl Sender {
     }
 
     async fn take(&mut self, event: Event) {
-        if !self.spam.lets_pass(&event.about, event.instant) {
+        let Some(entry) = self.correlator.take(&event, || name_of(&event, &self.chance)) else {
             debug!(object = event.about.name, reason = event.reason, "too many events about this object, drop one");
             return;
-        }
-        match tokio::time::timeout(TIMEOUT, self.send(&event)).await {
+        };
+        match tokio::time::timeout(TIMEOUT, self.send(&event, &entry)).await {
             Ok(Ok(())) => {}
             Ok(Err(err)) => warn!(reason = event.reason, err = client::words(&err), "cannot record event"),
             Err(_) => warn!(reason = event.reason, "cannot record event: no answer within {TIMEOUT:?}"),
         }
     }
 
-    async fn send(&mut self, event: &Event) -> kube::Result<()> {
-        let identity = Identity {
-            component: Arc::clone(&event.component),
-            about: event.about.clone(),
-            reason: event.reason.clone(),
-            message: event.message.clone(),
-        };
-        self.forget_old(event.instant);
-        if let Some(known) = self.known.get_mut(&identity) {
-            known.count = known.count.saturating_add(1);
-            known.last = event.instant;
-            let patch = json!({"count": known.count, "lastTimestamp": seconds(event.at)});
-            let request = urls(&event.about).patch(&known.name, &PatchParams::default(), &Patch::Merge(patch));
+    async fn send(&self, event: &Event, entry: &Entry) -> kube::Result<()> {
+        if entry.count > 1 {
+            let patch =
+                json!({"count": entry.count, "lastTimestamp": seconds(event.at), "message": cut(&entry.message)});
+            let request = urls(&event.about).patch(&entry.name, &PatchParams::default(), &Patch::Merge(patch));
             match self.client.request::<Value>(request.map_err(kube::Error::BuildRequest)?).await {
-                // It has expired or was removed: make it anew.
+                // It has expired, was removed, or was never made: make it, with the count that it has.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 other => return other.map(drop),
             }
         }
-        let name = name_of(event, &self.chance);
-        let body = serde_json::to_vec(&self.body(event, &name)).map_err(kube::Error::SerdeError)?;
+        let body = serde_json::to_vec(&self.body(event, entry)).map_err(kube::Error::SerdeError)?;
         let request = urls(&event.about).create(&PostParams::default(), body).map_err(kube::Error::BuildRequest)?;
-        self.client.request::<Value>(request).await?;
-        self.known.insert(identity, Known { name, count: 1, last: event.instant });
-        Ok(())
+        self.client.request::<Value>(request).await.map(drop)
     }
 
-    fn forget_old(&mut self, now: Instant) {
-        self.known.retain(|_, known| now.saturating_duration_since(known.last) < REPEATS_FOR);
-        if self.known.len() >= REMEMBERED {
-            self.known.clear();
-        }
-    }
-
-    fn body(&self, event: &Event, name: &str) -> Value {
+    fn body(&self, event: &Event, entry: &Entry) -> Value {
         let about = &event.about;
         json!({
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": name, "namespace": namespace_of(about)},
+            "metadata": {"name": entry.name, "namespace": namespace_of(about)},
             "involvedObject": {
                 "apiVersion": about.api_version,
                 "kind": about.kind,
@@ -242,13 +203,13 @@ impl Sender {
                 Severity::Warning => "Warning",
             },
             "reason": event.reason,
-            "message": event.message,
+            "message": cut(&entry.message),
             "source": {"component": &*event.component, "host": self.host},
             "reportingComponent": &*event.component,
             "reportingInstance": self.host,
-            "firstTimestamp": seconds(event.at),
+            "firstTimestamp": seconds(entry.first),
             "lastTimestamp": seconds(event.at),
-            "count": 1,
+            "count": entry.count,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rules::write::{PERSISTENT_VOLUME_CLAIM, Patch, PatchFormat, Severity, Subresource, Verb};
+use rules::write::{PERSISTENT_VOLUME_CLAIM, Patch, PatchFormat, Resource, Severity, Subresource, Verb};
 use serde_json::{Value, json};
 
 use super::*;
@@ -14,6 +14,7 @@ use crate::mock::{Answer, Asked, Log, ambient, guarded, server};
 mod doubt;
 mod leadership;
 mod patches;
+mod reports;
 
 const DELETE: &str = "DELETE /api/v1/namespaces/shop/pods/";
 

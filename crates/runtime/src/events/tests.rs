@@ -3,7 +3,7 @@
 use super::*;
 use crate::mock::{Answer, Log, ambient, server};
 
-fn about(namespace: &str) -> Reference {
+pub(super) fn about(namespace: &str) -> Reference {
     Reference {
         api_version: "apps.kruise.io/v1beta1".to_owned(),
         kind: "CloneSet".to_owned(),
@@ -60,11 +60,12 @@ async fn a_repeat_raises_the_count() {
         ["POST /api/v1/namespaces/shop/events", "POST /api/v1/namespaces/shop/events", &patch, &patch]
     );
     assert_eq!((&asked[2].body["count"], &asked[3].body["count"]), (&json!(2), &json!(3)));
+    assert_eq!(asked[2].body["message"], "no room");
     assert_eq!(asked[2].content_type, "application/merge-patch+json");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_has_expired_is_made_anew() {
+async fn an_event_that_has_expired_is_made_anew_with_its_count() {
     let events = [("Failed", "no room"), ("Failed", "no room")];
     let log = record(&about("shop"), &events, |what| match what.starts_with("PATCH") {
         true => Answer::Refuse(404, "NotFound"),
@@ -74,6 +75,8 @@ async fn an_event_that_has_expired_is_made_anew() {
     let lines = log.lines();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[2], "POST /api/v1/namespaces/shop/events");
+    let (first, again) = (&log.all()[0].body, &log.all()[2].body);
+    assert_eq!((&again["count"], &again["metadata"]["name"]), (&json!(2), &first["metadata"]["name"]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -279,7 +279,7 @@ impl Controller {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::with_cases(400) })]
 
     // Ruling 19, PL-70, PL-72, design rule 2
     #[test]

@@ -33,51 +33,24 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use parking_lot::Mutex;
     use tracing::{info, info_span};
-    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::captured::Captured;
 
     #[test]
     fn a_line_reads_as_a_sentence_with_plain_values() {
-        let memory = Memory::default();
-        let writer = memory.clone();
-        let layer = tracing_subscriber::fmt::layer()
-            .fmt_fields(fields())
-            .with_target(false)
-            .without_time()
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = info_span!("reconcile", kind = "CloneSet", object = %"shop/web", reconcile_id = "7f3a");
-            span.in_scope(|| info!(pod = "web-x4kq2", from = "web-6d9c", err = %"no room", "update in place"));
-            span.in_scope(|| info!(pods = 3, by = "maxUnavailable", none = None::<&str>, "hold update"));
-        });
-        let lines = String::from_utf8(memory.0.lock().clone()).unwrap();
+        let log = Captured::start();
+        let span = info_span!("reconcile", kind = "CloneSet", object = %"shop/web", reconcile_id = "7f3a");
+        span.in_scope(|| info!(pod = "web-x4kq2", from = "web-6d9c", err = %"no room", "update in place"));
+        span.in_scope(|| info!(pods = 3, by = "maxUnavailable", none = None::<&str>, "hold update"));
         let span = "INFO reconcile{kind=CloneSet object=shop/web reconcile_id=7f3a}:";
         assert_eq!(
-            lines,
-            format!(
-                " {span} update in place pod=web-x4kq2 from=web-6d9c err=\"no room\"\n {span} hold update pods=3 by=maxUnavailable\n"
-            )
+            log.lines(),
+            [
+                format!("{span} update in place pod=web-x4kq2 from=web-6d9c err=\"no room\""),
+                format!("{span} hold update pods=3 by=maxUnavailable"),
+            ]
         );
     }
 
