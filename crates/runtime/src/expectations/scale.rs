@@ -212,7 +212,8 @@ impl ScaleExpectations {
         self.held.lock().progress(owner, action, object).is_some()
     }
 
-    /// What the owner has to wait for; `None` lets it scale. `look` tells what the cache shows under a name.
+    /// What the owner has to wait for; `None` lets it scale. `look` tells what the cache shows under a name; it must not
+    /// ask these expectations, which are locked meanwhile.
     pub fn waiting(&self, owner: &OwnerId, now: Instant, look: impl Fn(&ObjectId) -> Option<Sight>) -> Option<Wait> {
         let mut held = self.held.lock();
         if held.owners.get(&owner.key)?.uid != owner.uid {
