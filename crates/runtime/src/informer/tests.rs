@@ -194,6 +194,31 @@ proptest! {
     }
 }
 
+#[test] // PL-35
+fn pods_are_found_by_owner_node_and_claim() {
+    let pod = |namespace: &str, name: &str, owner: &str, node: &str, claim: &str| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"namespace": namespace, "name": name, "uid": name, "resourceVersion": "1",
+                "ownerReferences": [{"uid": owner}, {"uid": "both"}]},
+            "spec": {"nodeName": node, "volumes": [{"persistentVolumeClaim": {"claimName": claim}}]}}))
+        .unwrap()
+    };
+    let mut cache = Cache::new(vec![by_owner(), indices::by_node()]);
+    cache.apply(Event::Apply(pod("shop", "a", "x", "n", "data-0")));
+    // An index that comes later holds what was there before; one that is there already is not made anew.
+    cache.index(by_claim());
+    cache.index(by_owner());
+    cache.apply(Event::Apply(pod("shop", "b", "y", "", "data-1")));
+    cache.apply(Event::Apply(pod("bank", "c", "y", "n", "data-0")));
+    let store = cache.store();
+    let names =
+        |pods: Vec<Arc<Pod>>| pods.iter().map(|pod| pod.metadata.name.to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(store.owned_by("y")), "c b");
+    assert_eq!(names(store.owned_by("both")), "c a b");
+    assert_eq!(names(store.on_node("n")), "c a");
+    assert_eq!(names(store.using_claim("shop", "data-0")), "a");
+}
+
 #[test]
 fn select_finds_what_a_walk_through_the_namespace_finds() {
     let pod = |namespace: &str, name: &str, labels: serde_json::Value| -> Pod {
