@@ -32,7 +32,7 @@ impl Pass<'_> {
                 Ok(())
             }
             Err(err) if err.may_have_been_carried_out() => {
-                self.resolve(Question::of_creation(write, body, &self.id, &err), err).await
+                self.resolve(Question::of_creation(object, body, &self.id, &err), err).await
             }
             Err(err) => {
                 scale.withdraw(&self.id, Action::Create, &object);
@@ -49,7 +49,7 @@ impl Pass<'_> {
             // Whoever deleted it: until the cache shows that it is gone, it would be planned with.
             Err(err) if err.code() == Some(404) => Ok(()),
             Err(err) if err.may_have_been_carried_out() => {
-                self.resolve(Question::of_deletion(write, &self.id, &err), err).await
+                self.resolve(Question::of_deletion(object, &self.id, &err), err).await
             }
             Err(err) => {
                 scale.withdraw(&self.id, Action::Delete, &object);
@@ -80,7 +80,7 @@ impl Pass<'_> {
         };
         if error.may_have_been_carried_out() {
             // Even if it was, the patches after it were not: the next pass sees to them.
-            return self.resolve(Question::of_patch(write, uid, sent_on, &error), error).await;
+            return self.resolve(Question::of_patch(object_of(write), uid, sent_on, &error), error).await;
         }
         Err(error)
     }

@@ -5,15 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use rules::write::{Verb, Write};
 use serde_json::Value;
 use tracing::{debug, info};
 
 use super::Error;
-use super::carry_out::object_of;
 use super::send::Sender;
 use crate::clock;
-use crate::expectations::{Action, Expectations, Expected, Fate, OwnerId, Sight};
+use crate::expectations::{Action, Expectations, Expected, Fate, ObjectId, OwnerId, Sight};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -37,7 +35,7 @@ pub(super) enum Found {
 /// A write of unknown outcome.
 #[derive(Debug)]
 pub(super) struct Question {
-    write: Write,
+    object: ObjectId,
     about: About,
     /// From when on it is not carried out any more.
     over: Instant,
@@ -52,47 +50,35 @@ enum About {
 }
 
 impl Question {
-    pub(super) fn of_creation(write: &Write, body: &Value, owner: &OwnerId, err: &Error) -> Self {
-        let expected = Expected { action: Action::Create, object: object_of(write) };
+    pub(super) fn of_creation(object: ObjectId, body: &Value, owner: &OwnerId, err: &Error) -> Self {
+        let expected = Expected { action: Action::Create, object: object.clone() };
         let controller = controller_of(body).map(ToOwned::to_owned);
-        Self::new(write, About::Scale { owner: owner.clone(), expected, controller }, err)
+        Self::new(object, About::Scale { owner: owner.clone(), expected, controller }, err)
     }
 
-    pub(super) fn of_deletion(write: &Write, owner: &OwnerId, err: &Error) -> Self {
-        let expected = Expected { action: Action::Delete, object: object_of(write) };
-        Self::new(write, About::Scale { owner: owner.clone(), expected, controller: None }, err)
+    pub(super) fn of_deletion(object: ObjectId, owner: &OwnerId, err: &Error) -> Self {
+        let expected = Expected { action: Action::Delete, object: object.clone() };
+        Self::new(object, About::Scale { owner: owner.clone(), expected, controller: None }, err)
     }
 
-    pub(super) fn of_patch(write: &Write, uid: Option<&str>, sent_on: Option<String>, err: &Error) -> Self {
-        Self::new(write, About::Patch { uid: uid.map(ToOwned::to_owned), sent_on }, err)
+    pub(super) fn of_patch(object: ObjectId, uid: Option<&str>, sent_on: Option<String>, err: &Error) -> Self {
+        Self::new(object, About::Patch { uid: uid.map(ToOwned::to_owned), sent_on }, err)
     }
 
-    fn new(write: &Write, about: About, err: &Error) -> Self {
+    fn new(object: ObjectId, about: About, err: &Error) -> Self {
         let now = clock::instant();
         let over = if err.is_final() { now } else { now + AFTERMATH };
-        // The body has been sent; a Pod's worth of JSON need not be kept for asking.
-        let verb = Verb::Create { body: Value::Null };
-        let write = Write {
-            resource: write.resource,
-            namespace: write.namespace.clone(),
-            name: write.name.clone(),
-            verb,
-            reason: write.reason,
-            revision: None,
-            on_success: None,
-            on_failure: None,
-        };
-        Self { write, about, over }
+        Self { object, about, over }
     }
 
     /// Looks once and tells the expectations what is known then.
     pub(super) async fn ask(&self, sender: &Sender, expectations: &Expectations) -> Found {
         let when = if clock::instant() < self.over { When::Early } else { When::Over };
-        let live = match sender.get(&self.write).await {
+        let live = match sender.get(&self.object).await {
             Ok(live) => Some(live),
             Err(err) if err.code() == Some(404) => None,
             Err(err) => {
-                debug!(name = self.write.name, %err, "cannot see what became of a write");
+                debug!(name = %self.object.key.name, %err, "cannot see what became of a write");
                 return Found::Unknown;
             }
         };
@@ -100,8 +86,8 @@ impl Question {
             About::Scale { owner, expected, controller } => {
                 // An object of somebody else under the name of one that we made is none of ours.
                 let is_ours =
-                    |live: &&Value| expected.action == Action::Delete || controller_of(live) == controller.as_deref();
-                let live = live.as_ref().filter(is_ours).map(Sight::of_answer);
+                    |live: &Value| expected.action == Action::Delete || controller_of(live) == controller.as_deref();
+                let live = live.filter(is_ours).as_ref().map(Sight::of_answer);
                 let found = match expectations.scale.fate(owner, expected, live.as_ref()) {
                     Some(Fate::Void) if when == When::Early => return Found::Unknown,
                     Some(Fate::Void) => Found::NotDone,
@@ -111,15 +97,12 @@ impl Question {
                 found
             }
             About::Patch { uid, sent_on } => {
-                let live = live.as_ref().map(Sight::of_answer);
-                let live = live.filter(|live| uid.as_ref().is_none_or(|uid| live.uid == *uid));
-                let sent_on = sent_on.as_ref().and_then(|version| version.parse::<u64>().ok());
-                let found = match (live.as_ref().and_then(|live| live.version), sent_on) {
-                    (Some(version), Some(sent_on)) if version <= sent_on && when == When::Early => {
-                        return Found::Unknown;
-                    }
-                    (Some(version), Some(sent_on)) if version <= sent_on => Found::NotDone,
-                    _ => Found::Moved,
+                let is_same = |live: &Sight| uid.as_ref().is_none_or(|uid| live.uid == *uid);
+                let live = live.as_ref().map(Sight::of_answer).filter(is_same);
+                let found = match has_moved(live.as_ref(), sent_on.as_deref()) {
+                    Moved::No if when == When::Early => return Found::Unknown,
+                    Moved::No => Found::NotDone,
+                    Moved::Yes => Found::Moved,
                 };
                 expectations.versions.see(uid.as_deref(), live.as_ref(), clock::instant());
                 found
@@ -147,8 +130,8 @@ impl Question {
             tokio::time::sleep(PAUSE).await;
             let found = self.ask(&sender, &expectations).await;
             if found != Found::Unknown {
-                let Write { resource, name, .. } = &self.write;
-                info!(resource = resource.plural, name, ?found, "know what became of a write without an answer");
+                let ObjectId { resource, key } = &self.object;
+                info!(resource = resource.plural, name = %key.name, ?found, "know what became of a write without an answer");
                 return;
             }
         }
@@ -169,6 +152,20 @@ impl Question {
 enum When {
     Early,
     Over,
+}
+
+/// Whether an object has another version than a patch was sent on, or is gone.
+enum Moved {
+    No,
+    Yes,
+}
+
+fn has_moved(live: Option<&Sight>, sent_on: Option<&str>) -> Moved {
+    let sent_on = sent_on.and_then(|version| version.parse::<u64>().ok());
+    match (live.and_then(|live| live.version), sent_on) {
+        (Some(version), Some(sent_on)) if version <= sent_on => Moved::No,
+        _ => Moved::Yes,
+    }
 }
 
 /// UID of the controller among the owner references.

@@ -9,6 +9,7 @@ use rules::write::{Patch, Write};
 use serde_json::{Map, Value};
 use tracing::debug;
 
+use super::carry_out::object_of;
 use super::send::{Error, Sender};
 
 /// How often one patch is sent at most (IU-24).
@@ -73,7 +74,7 @@ impl Sender {
             };
             tokio::time::sleep(self.chance.stretched(pause, JITTER)).await;
             // The conflict stands, whatever becomes of the look.
-            let live = match self.get(target.write).await {
+            let live = match self.get(&object_of(target.write)).await {
                 Ok(live) if apart_from_status(&live) == apart_from_status(previous) => live,
                 Ok(_) | Err(_) => return Err(Broken { error, sent_on: version }),
             };

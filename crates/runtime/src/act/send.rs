@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use crate::ambient::Chance;
 use crate::client::{self, Failure, Guarded, WholeAnswerWithin};
+use crate::expectations::ObjectId;
+use crate::informer::ObjectKey;
 use crate::leader::Leadership;
 
 /// Name under which our writes stand in `managedFields`.
@@ -159,8 +161,10 @@ impl Sender {
     }
 
     /// Reads the object live; reading needs no leadership.
-    pub(super) async fn get(&self, write: &Write) -> Result<Value, Error> {
-        let mut request = urls(write).get(&write.name, &kube::api::GetParams::default())?;
+    pub(super) async fn get(&self, object: &ObjectId) -> Result<Value, Error> {
+        let ObjectKey { namespace, name } = &object.key;
+        let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let mut request = client::urls(object.resource, namespace).get(name, &kube::api::GetParams::default())?;
         request.extensions_mut().insert(WholeAnswerWithin(client::SINGLE_READ));
         self.send(request).await
     }
