@@ -5,6 +5,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::queue::RateLimit;
+use crate::telemetry::captured::Captured;
 
 const WHO: Identity = Identity { name: "test-controller", kind: "Test" };
 
@@ -40,6 +41,20 @@ async fn failures_and_panics_come_again_with_back_off() {
         }])
         .await;
     assert_eq!(times, [0, 5, 15, 35].map(Duration::from_millis));
+}
+
+// Design rule 8
+#[tokio::test(start_paused = true)]
+async fn each_pass_has_an_id_in_its_lines_from_the_chance_that_was_given() {
+    let log = Captured::start();
+    for _ in 0..2 {
+        calls(vec![|| anyhow::bail!("no"), || anyhow::bail!("no")]).await;
+    }
+    let lines = log.lines();
+    let ids: Vec<_> = lines.iter().filter_map(|line| line.split_once("reconcile_id=")?.1.split_once('}')).collect();
+    assert_eq!(ids.len(), 4, "{lines:?}");
+    assert_ne!(ids[0].0, ids[1].0, "two passes");
+    assert_eq!(ids[0].0, ids[2].0, "the same seed");
 }
 
 // PL-31, PL-32

@@ -22,6 +22,8 @@ async fn one_of_two_leads_and_the_other_follows_at_once_after_a_release() {
     pass(60).await;
     assert!(first.is_held() && !second.is_held());
     assert_eq!(cluster.spec("leaseTransitions"), 0);
+    let renewed = cluster.spec("renewTime");
+    assert!(renewed.as_str().unwrap().starts_with("1970-01-01T00:0"), "by the clock that was given: {renewed}");
     first_end.request();
     first.over().await;
     assert!(!first.is_held());

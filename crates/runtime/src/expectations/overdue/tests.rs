@@ -162,6 +162,7 @@ async fn an_overdue_version_is_checked_by_uid_and_version() {
         ((|| live("u", "10")) as fn() -> Answer, true),
         (|| live("u", "9"), false),
         (|| live("successor", "12"), true),
+        (|| live("successor", "9"), true),
         (|| Answer::Refuse(404, "NotFound"), true),
     ] {
         let checked = Checked::new(move |_| answer());

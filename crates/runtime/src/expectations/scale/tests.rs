@@ -208,6 +208,9 @@ fn a_write_without_an_answer_makes_the_owner_look_again_soon() {
     assert_eq!((remaining, names.len()), (DOUBT_PAUSE, 2));
     scale.observe(&pod("b"), &live("u-b", 10));
     assert!(scale.is_expected(&owner(), Action::Create, &pod("b")), "it may have been a predecessor");
+    let before = |object: &ObjectId| (object.key.name == "b").then(|| live("predecessor", 5));
+    assert!(scale.waiting(&owner(), now, before).is_some());
+    assert!(scale.is_expected(&owner(), Action::Create, &pod("b")), "the cache may show a predecessor, too");
     scale.check(&owner(), &expected(Action::Create, "b"), Some(live("u-b", 12)));
     assert!(!scale.is_expected(&owner(), Action::Create, &pod("b")), "it was not");
     let Some(Wait::Unmet { remaining, .. }) = scale.waiting(&owner(), now, nothing) else { panic!() };
