@@ -209,12 +209,12 @@ impl<T: Cached> Informer<T> {
                         // Said once, not with each attempt.
                         debug!(kind = kind::<T>(), "kind is still not installed, try again");
                     } else {
-                        let (kind, words, follows) = (kind::<T>(), failure::words(&err), failure::what_follows(ended));
+                        let (kind, words) = (kind::<T>(), failure::words(&err));
                         // An old version expires wherever much is written: nothing is wrong.
                         if failure::is_expiry(&err) {
-                            info!(kind, err = words, "{follows}");
+                            info!(kind, err = words, "version to watch from is too old, list again");
                         } else {
-                            warn!(kind, err = words, "{follows}");
+                            warn!(kind, err = words, "{}", failure::what_follows(ended));
                         }
                     }
                     if let Some(ended) = ended {

@@ -72,10 +72,9 @@ pub(super) fn pause_after(broken_off: u32) -> Duration {
 /// What the log says of a failure.
 pub(super) fn what_follows(ended: Option<Ended>) -> &'static str {
     match ended {
-        Some(Ended::Expired) => "version to watch from is too old, list again",
         Some(Ended::NotStreamed) => "server does not stream lists, list in pages",
         Some(Ended::Unreadable) => "object cannot be read, list again one by one",
-        Some(Ended::Asked) | None => "watch failed, try again",
+        Some(Ended::Asked | Ended::Expired) | None => "watch failed, try again",
     }
 }
 
