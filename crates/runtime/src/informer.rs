@@ -191,10 +191,10 @@ impl<T: Cached> Informer<T> {
         events: impl Stream<Item = watcher::Result<Event<W>>>,
         shutdown: &Shutdown,
     ) -> Ended {
-        let mut events = std::pin::pin!(events);
+        let (mut events, mut end) = (std::pin::pin!(events), std::pin::pin!(shutdown.requested()));
         loop {
             let event = tokio::select! {
-                () = shutdown.requested() => return Ended::Asked,
+                () = &mut end => return Ended::Asked,
                 event = events.next() => event,
             };
             match event {

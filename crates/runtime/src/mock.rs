@@ -163,20 +163,31 @@ pub(crate) struct Cluster {
     pub(crate) down: Arc<Mutex<bool>>,
 }
 
+/// A candidate for the Lease with the defaults of the flags.
+pub(crate) fn candidate(identity: &str) -> leader::Config {
+    leader::Config {
+        namespace: "kruise-system".to_owned(),
+        name: "kruise-manager".to_owned(),
+        identity: identity.to_owned(),
+        lease_duration: S(15),
+        renew_deadline: S(10),
+        retry_period: S(2),
+    }
+}
+
+/// The line that ends a streamed list.
+pub(crate) fn end_of_list(kind: &str, version: u32) -> Value {
+    let metadata =
+        json!({"resourceVersion": version.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}});
+    json!({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": "v1", "metadata": metadata}})
+}
+
 impl Cluster {
     /// Stands for election with the defaults of the flags.
     pub(crate) fn start(&self, identity: &str, shutdown: &Shutdown) -> Leadership {
-        let config = leader::Config {
-            namespace: "kruise-system".to_owned(),
-            name: "kruise-manager".to_owned(),
-            identity: identity.to_owned(),
-            lease_duration: S(15),
-            renew_deadline: S(10),
-            retry_period: S(2),
-        };
         let cluster = self.clone();
         let (client, _) = server(move |asked| cluster.answer(asked));
-        leader::run(client, config, &Recorder::silent(), ambient(), shutdown.clone())
+        leader::run(client, candidate(identity), &Recorder::silent(), ambient(), shutdown.clone())
     }
 
     fn answer(&self, asked: &Asked) -> Answer {

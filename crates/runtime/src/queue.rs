@@ -73,11 +73,6 @@ impl Queue {
         self.push(key, Urgency::Fresh);
     }
 
-    /// Adds a key of which no change is known, unless it waits already: its turn is after those that changed.
-    pub fn add_background(&self, key: ObjectKey) {
-        self.push(key, Urgency::Background);
-    }
-
     /// Adds the key of an object that a change concerns. What the first list of a cache shows is no change.
     pub fn add_for<T>(&self, change: &Change<T>, key: ObjectKey) {
         let initial = matches!(change, Change::Added { initial: true, .. });

@@ -1,6 +1,6 @@
 //! Labels or annotations of a cached object: a sorted list, a third of what a tree map takes.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -38,25 +38,12 @@ impl Pairs {
         self.0.is_empty()
     }
 
-    /// A map of its own, for libraries that want one.
-    #[must_use]
-    pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
-    }
-
     /// Sets the value of a key. Takes time in proportion to all pairs.
     pub fn insert(&mut self, key: &str, value: &str) {
         let mut pairs = std::mem::take(&mut self.0).into_vec();
         pairs.retain(|(held, _)| held != key);
         pairs.push((share(key), share(value)));
         *self = pairs.into_iter().collect();
-    }
-
-    /// Takes a key out. Takes time in proportion to all pairs.
-    pub fn remove(&mut self, key: &str) {
-        let mut pairs = std::mem::take(&mut self.0).into_vec();
-        pairs.retain(|(held, _)| held != key);
-        self.0 = pairs.into_boxed_slice();
     }
 }
 
@@ -131,12 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn inserting_replaces_and_removing_forgets() {
+    fn inserting_replaces() {
         let mut pairs = Pairs::default();
         for (key, value) in [("b", "1"), ("a", "1"), ("b", "2")] {
             pairs.insert(key, value);
         }
-        pairs.remove("a");
-        assert_eq!(serde_json::to_value(&pairs).unwrap(), json!({"b": "2"}));
+        assert_eq!(serde_json::to_value(&pairs).unwrap(), json!({"a": "1", "b": "2"}));
     }
 }

@@ -71,21 +71,18 @@ impl Waited {
 #[cfg(test)]
 mod tests {
     use api::k8s::Node;
-    use serde_json::json;
 
     use super::*;
     use crate::clock;
     use crate::informer::Informer;
-    use crate::mock::{Answer, Log, server};
+    use crate::mock::{Answer, Log, end_of_list, server};
     use crate::shutdown::Shutdown;
 
     const LIMIT: Duration = Duration::from_secs(120);
 
     /// A streamed list without objects, and the watch after it.
     fn nothing() -> Answer {
-        let metadata = json!({"resourceVersion": "1", "annotations": {"k8s.io/initial-events-end": "true"}});
-        let end = json!({"kind": "Node", "apiVersion": "v1", "metadata": metadata});
-        Answer::Lines(vec![json!({"type": "BOOKMARK", "object": end})])
+        Answer::Lines(vec![end_of_list("Node", 1)])
     }
 
     /// The cache of a server that answers like this.

@@ -21,9 +21,7 @@ fn event(what: &str, object: Value) -> Value {
 
 /// What ends a streamed list.
 fn end_of_list(version: u32) -> Value {
-    let metadata =
-        json!({"resourceVersion": version.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}});
-    event("BOOKMARK", json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
+    mock::end_of_list("Pod", version)
 }
 
 fn page(version: &str, next: &str, items: &[Value]) -> Answer {

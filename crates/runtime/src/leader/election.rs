@@ -120,19 +120,9 @@ impl Election {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mock::candidate as config;
 
     const S: fn(u64) -> Duration = Duration::from_secs;
-
-    pub(super) fn config(identity: &str) -> Config {
-        Config {
-            namespace: "kruise-system".to_owned(),
-            name: "kruise-manager".to_owned(),
-            identity: identity.to_owned(),
-            lease_duration: S(15),
-            renew_deadline: S(10),
-            retry_period: S(2),
-        }
-    }
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).unwrap()

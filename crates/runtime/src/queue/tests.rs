@@ -131,7 +131,7 @@ fn a_full_bucket_holds_no_more_than_its_burst() {
 async fn a_key_that_changed_goes_before_start_up_work() {
     let queue = queue();
     for name in ["old-1", "old-2"] {
-        queue.add_background(key(name));
+        queue.add_after(key(name), Urgency::Background, Duration::ZERO);
     }
     queue.add(key("changed"));
     assert_eq!(drained(&queue).await, ["changed", "old-1", "old-2"]);
@@ -141,10 +141,10 @@ async fn a_key_that_changed_goes_before_start_up_work() {
 async fn a_key_in_the_background_moves_up_when_it_changes() {
     let queue = queue();
     for name in ["old-1", "old-2", "old-3"] {
-        queue.add_background(key(name));
+        queue.add_after(key(name), Urgency::Background, Duration::ZERO);
     }
     queue.add(key("old-2"));
-    queue.add_background(key("old-2"));
+    queue.add_after(key("old-2"), Urgency::Background, Duration::ZERO);
     assert_eq!(drained(&queue).await, ["old-2", "old-1", "old-3"]);
 }
 
@@ -153,8 +153,8 @@ async fn a_change_while_worked_on_is_fresh_even_if_it_was_to_come_again_in_the_b
     let queue = queue();
     queue.add(key("a"));
     let item = ready(&queue).await.unwrap();
-    queue.add_background(key("b"));
-    queue.add_background(key("a"));
+    queue.add_after(key("b"), Urgency::Background, Duration::ZERO);
+    queue.add_after(key("a"), Urgency::Background, Duration::ZERO);
     queue.add(key("a"));
     drop(item);
     assert_eq!(drained(&queue).await, ["a", "b"]);
@@ -164,7 +164,7 @@ async fn a_change_while_worked_on_is_fresh_even_if_it_was_to_come_again_in_the_b
 async fn the_background_gets_its_turn_however_much_changes() {
     let queue = queue();
     for name in ["old-1", "old-2", "old-3"] {
-        queue.add_background(key(name));
+        queue.add_after(key(name), Urgency::Background, Duration::ZERO);
     }
     let mut order = Vec::new();
     for number in 0..30 {
@@ -191,7 +191,7 @@ async fn changes_before_the_background_waited_do_not_count_for_its_turn() {
     for _ in 0..9 {
         drop(ready(&queue).await);
     }
-    queue.add_background(key("old"));
+    queue.add_after(key("old"), Urgency::Background, Duration::ZERO);
     let order = drained(&queue).await;
     assert_eq!(order.last().map(String::as_str), Some("old"), "6 changes were left: {order:?}");
 }
@@ -210,9 +210,9 @@ async fn a_pause_keeps_the_urgency_and_the_highest_of_several_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_of_a_failed_key_goes_before_the_background() {
     let queue = queue();
-    queue.add_background(key("failed"));
+    queue.add_after(key("failed"), Urgency::Background, Duration::ZERO);
     drop(ready(&queue).await.unwrap());
-    queue.add_background(key("old"));
+    queue.add_after(key("old"), Urgency::Background, Duration::ZERO);
     queue.add_rate_limited(key("failed"));
     tokio::time::advance(MS(10)).await;
     assert_eq!(drained(&queue).await, ["failed", "old"]);
@@ -249,7 +249,7 @@ fn check_metrics(queue: &str, want: &[(&str, &str)]) {
 #[tokio::test(start_paused = true)]
 async fn the_metrics_show_what_waits_and_what_is_worked_on() {
     let queue = Queue::new("measured-controller", RateLimit::default());
-    queue.add_background(key("b"));
+    queue.add_after(key("b"), Urgency::Background, Duration::ZERO);
     queue.add(key("a"));
     tokio::time::advance(Duration::from_secs(2)).await;
     let item = queue.next().await.unwrap();
