@@ -1,0 +1,1 @@
+//! What was promised, checked on every write.
