@@ -9,7 +9,7 @@ use runtime::flags::{
 /// Controllers of kruise-rs.
 #[derive(Parser, Debug)]
 #[command(name = "kruise-manager", version, args_override_self = true)]
-pub(crate) struct Args {
+pub struct Args {
     /// What to do instead of running the controllers.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -50,7 +50,7 @@ pub(crate) struct Args {
 
 /// Other things that the binary can do.
 #[derive(Subcommand, Clone, Copy, Debug)]
-pub(crate) enum Command {
+pub enum Command {
     /// Before the release is removed: refuse while workloads exist, then hand the cluster back (IN-74, IN-77, IN-78).
     PreDeleteCheck,
 }

@@ -1,14 +1,8 @@
-//! `kruise-manager`: every controller behind one leader lease. Flags: `args.rs`. What runs: `app.rs`.
+//! `kruise-manager`: see the library of this crate.
 
-mod admission;
-mod app;
-mod args;
-mod features;
-mod removal;
-mod start;
-
-use args::{Args, Command};
 use clap::Parser as _;
+use kruise_manager::args::{Args, Command};
+use kruise_manager::{app, removal};
 use runtime::{shutdown, telemetry};
 
 #[tokio::main(worker_threads = 2)]

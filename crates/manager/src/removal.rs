@@ -25,7 +25,7 @@ const NAMED: usize = 20;
 ///
 /// # Errors
 /// A workload still exists, or the API server refuses.
-pub(crate) async fn check_and_release(args: &ClientArgs) -> anyhow::Result<()> {
+pub async fn check_and_release(args: &ClientArgs) -> anyhow::Result<()> {
     let client = client::connect(args, "kruise-manager/pre-delete", Limits::MANAGER).await?;
     let present = clonesets(&client).await?;
     if !present.is_empty() {

@@ -4,7 +4,7 @@
 //! Each waits for itself, so one whose kind is missing holds up none of the others. What is asked for and waited for is
 //! `runtime`'s; when a replica leads is `app.rs`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use controllers::{Registration, Setup, setup::Run};
 use futures::{FutureExt as _, future::try_join_all};
@@ -32,6 +32,7 @@ pub(crate) async fn run(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let absent = tokio::select! {
+        biased;
         absent = discovery::absent(client, all.iter().flat_map(|kind| kind.needs).copied(), &setup.ambient.chance) => absent,
         () = shutdown.requested() => return Ok(()),
     };
@@ -44,7 +45,7 @@ pub(crate) async fn run(
 }
 
 /// Whether all definitions that a controller needs are installed; says so if not.
-fn is_installed(kind: &Registration, absent: &HashSet<Resource>) -> bool {
+fn is_installed(kind: &Registration, absent: &BTreeSet<Resource>) -> bool {
     let missing = kind.needs.iter().find(|need| absent.contains(need));
     if let Some(missing) = missing {
         info!(controller = kind.identity.name, crd = discovery::crd_name(missing), "skip controller, CRD is missing");
@@ -74,6 +75,7 @@ impl Controller {
         let Self { name, caches, work } = self;
         let limit = args.controller_cache_sync_timeout;
         let waited = tokio::select! {
+            biased;
             waited = Waited::for_all(&caches, limit) => waited,
             () = shutdown.requested() => return Ok(()),
         };

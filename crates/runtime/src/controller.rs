@@ -76,8 +76,9 @@ where
         }
     };
     tokio::select! {
-        () = hand_out => {}
+        biased;
         () = shutdown.requested() => {}
+        () = hand_out => {}
     }
     team.queue.close();
     while running.join_next().await.is_some() {}

@@ -3,7 +3,7 @@
 //! A missing kind is believed only after four attempts, and only if the server says so: a controller that is left out
 //! by mistake stands still until the next restart, one that is started by mistake merely waits for its caches.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,8 +21,8 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_millis
 const JITTER: f64 = 0.1;
 
 /// Those of the kinds that the server does not know, asked for all at once. Takes 16 s if there are any.
-pub async fn absent(client: &Client, kinds: impl IntoIterator<Item = Resource>, chance: &Chance) -> HashSet<Resource> {
-    let kinds: HashSet<_> = kinds.into_iter().collect();
+pub async fn absent(client: &Client, kinds: impl IntoIterator<Item = Resource>, chance: &Chance) -> BTreeSet<Resource> {
+    let kinds: BTreeSet<_> = kinds.into_iter().collect();
     let answers = join_all(kinds.into_iter().map(async |kind| (kind, find(client, kind, chance).await))).await;
     answers.into_iter().filter(|(_, presence)| *presence == Presence::Absent).map(|(kind, _)| kind).collect()
 }

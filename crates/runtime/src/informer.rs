@@ -174,6 +174,7 @@ impl<T: Cached> Informer<T> {
                 Ended::NotStreamed if lists == Lists::Streamed => lists = Lists::Paged,
                 Ended::Unreadable if strict => strict = false,
                 Ended::Expired | Ended::NotStreamed | Ended::Unreadable => tokio::select! {
+                    biased;
                     () = shutdown.requested() => return,
                     () = tokio::time::sleep(LIST_PAUSE) => {}
                 },
@@ -194,6 +195,7 @@ impl<T: Cached> Informer<T> {
         let (mut events, mut end) = (std::pin::pin!(events), std::pin::pin!(shutdown.requested()));
         loop {
             let event = tokio::select! {
+                biased;
                 () = &mut end => return Ended::Asked,
                 event = events.next() => event,
             };

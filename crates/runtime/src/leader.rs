@@ -160,6 +160,7 @@ impl Elector {
         self.gauges.set(false);
         loop {
             tokio::select! {
+                biased;
                 // An attempt that is broken off may have been carried out: the Lease is given back then too.
                 () = shutdown.requested() => return self.release(true).await,
                 () = self.attempt_until_deadline() => {}
@@ -168,9 +169,10 @@ impl Elector {
                 return;
             }
             tokio::select! {
+                biased;
                 () = shutdown.requested() => return self.release(false).await,
-                () = tokio::time::sleep(self.pause()) => {}
                 () = self.deadline() => self.lose(),
+                () = tokio::time::sleep(self.pause()) => {}
             }
         }
     }

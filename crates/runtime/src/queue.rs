@@ -138,6 +138,7 @@ impl Queue {
                 Popped::Wait(None) => self.shared.changed.notified().await,
                 Popped::Wait(Some(due)) => {
                     tokio::select! {
+                        biased;
                         () = self.shared.changed.notified() => {}
                         () = tokio::time::sleep_until(due.into()) => {}
                     }

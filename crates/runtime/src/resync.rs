@@ -53,8 +53,9 @@ pub async fn run(resync: Resync, keys: impl Fn() -> Vec<ObjectKey>, queue: Queue
     let Resync::Every(period) = resync else { return };
     loop {
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
+            biased;
             () = shutdown.requested() => return,
+            () = tokio::time::sleep(period) => {}
         }
         let keys = keys();
         debug!(queue = queue.name(), objects = keys.len(), "resync");
