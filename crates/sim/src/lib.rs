@@ -7,6 +7,14 @@
 //! One thread, paused time, one seed: the same history gives the same requests and answers.
 
 pub mod actors;
+pub mod campaign;
 pub mod check;
+pub mod counts;
+pub mod link;
+pub mod nature;
+mod panics;
+pub mod replica;
 pub mod script;
 pub mod server;
+pub mod user;
+pub mod world;

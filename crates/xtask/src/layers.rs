@@ -13,7 +13,7 @@ use e2e::{paths, tools::Tools};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::{bench, images, lint};
+use crate::{bench, images, lint, simulate};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -30,6 +30,8 @@ enum Layer {
     Lint,
     /// Everything that needs no cluster.
     Unit,
+    /// Histories of faults over the real controllers.
+    Simulate,
     /// kube-apiserver and etcd alone.
     Api,
     /// Real nodes.
@@ -38,12 +40,12 @@ enum Layer {
     Bench,
 }
 
-const LAYERS: [Layer; 5] = [Layer::Lint, Layer::Unit, Layer::Api, Layer::Cluster, Layer::Bench];
+const LAYERS: [Layer; 6] = [Layer::Lint, Layer::Unit, Layer::Simulate, Layer::Api, Layer::Cluster, Layer::Bench];
 
 impl Layer {
     /// Whether it is made of tests that a filter can name.
     fn has_tests(self) -> bool {
-        !matches!(self, Self::Lint | Self::Bench)
+        !matches!(self, Self::Lint | Self::Simulate | Self::Bench)
     }
 }
 
@@ -107,6 +109,7 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
             words.extend(["--package", "e2e", "--test", "cluster", "--test", "removal"]);
             threads = Some("--test-threads=2");
         }
+        Layer::Simulate => return simulate::sample().await,
         Layer::Bench => return bench::sample(progress).await,
     }
     words.extend(filter);

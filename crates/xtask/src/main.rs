@@ -10,6 +10,7 @@ mod demo;
 mod images;
 mod layers;
 mod lint;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -30,12 +31,14 @@ struct Arguments {
 enum Command {
     /// Show the product at work, step by step, on a cluster of three nodes or on your own.
     Demo(demo::Options),
-    /// Run the tests: lint, unit, api, cluster, from fast to real.
+    /// Run the tests, from fast to real: lint, unit, simulation, api, cluster, bench.
     Test(layers::Options),
     /// Check format, clippy and generated files.
     Lint,
     /// Measure the manager against a stand-in API server: memory, time to sync, CPU at rest, reconciles.
     Bench(bench::Options),
+    /// Run the real controllers over a simulated API server that breaks everything on purpose.
+    Simulate(simulate::Options),
     /// The cluster on this machine.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -77,6 +80,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Test(options) => layers::run(&options, &progress).await,
         Command::Lint => lint::run(&progress).await,
         Command::Bench(options) => bench::run(&options, &progress).await,
+        Command::Simulate(options) => simulate::run(&options).await,
         Command::Cluster(command) => cluster::run(&command, &progress).await,
         Command::Images(options) => images::run(&options, &progress).await,
         Command::Crds(options) => crds::run(&options, &progress).await,

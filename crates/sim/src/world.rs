@@ -1,0 +1,216 @@
+//! One history from beginning to end: the cluster, the managers, the users, and what became of what was promised.
+//!
+//! Time is tokio's, paused: it goes on only when nobody has anything left to do, so a history takes as long as its
+//! work. When the steps are done all faults end, and the cluster has to come to rest as its specs want it; then a
+//! manager that starts anew must find nothing to write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use runtime::ambient::Ambient;
+use runtime::clock::{self, Clock};
+
+use crate::actors::Actors;
+use crate::check::{Checker, Violation};
+use crate::counts::Counts;
+use crate::nature::Nature;
+use crate::panics;
+use crate::replica::{CALLER, Replicas};
+use crate::script::History;
+use crate::server::Server;
+use crate::server::admission::Webhook;
+use crate::server::call::Written;
+use crate::user::User;
+
+/// The first moment of every history.
+const BEGINNING: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// Nodes of the cluster.
+pub(crate) const NODES: usize = 3;
+/// Without a write of a manager for this long, the cluster is at rest.
+const REST: Duration = Duration::from_secs(20);
+/// When the cluster must be at rest after the last fault: an expectation that is never met is looked into after five
+/// minutes, and failures back off up to 16 minutes.
+const LONGEST_SETTLING: Duration = Duration::from_secs(45 * 60);
+/// How long a manager that starts anew is watched: it leads once the Lease of its predecessor has run out.
+const SECOND_LOOK: Duration = Duration::from_secs(40);
+
+/// How a history is run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Flags of the manager.
+    pub flags: Vec<String>,
+    /// Whether the log of requests is kept.
+    pub keep_log: bool,
+}
+
+/// What became of a history.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+    /// What happened, by name.
+    pub numbers: std::collections::BTreeMap<&'static str, u64>,
+    /// Of all requests and answers.
+    pub digest: u64,
+    /// The log, if it was to be kept.
+    pub log: Vec<String>,
+    /// How long it lasted, in the cluster's time.
+    pub lasted: Duration,
+}
+
+/// Runs a history on this thread.
+///
+/// # Errors
+/// The simulation itself cannot go on: its parts do not fit each other.
+pub fn run(history: &History, options: &Options) -> anyhow::Result<Outcome> {
+    // kube's own back-off draws from here.
+    fastrand::seed(history.seed);
+    panics::forget();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(play(history, options))
+}
+
+async fn play(history: &History, options: &Options) -> anyhow::Result<Outcome> {
+    let begun = clock::instant();
+    let world = World::new(history, options)?;
+    let user = User { server: world.server.clone(), replicas: world.replicas.clone(), nature: world.nature.clone() };
+    let mut failed = None;
+    for step in &history.steps {
+        world.counts.log(|| format!("{} step {step}", world.clock.now()), &[]);
+        user.play(step).await;
+        failed = world.first_violation();
+        if failed.is_some() {
+            break;
+        }
+    }
+    if failed.is_none() {
+        failed = world.end().await;
+    }
+    let Counts { .. } = &world.counts;
+    Ok(Outcome {
+        violation: failed,
+        numbers: world.counts.numbers(),
+        digest: world.counts.digest(),
+        log: world.counts.lines(),
+        lasted: clock::instant().saturating_duration_since(begun),
+    })
+}
+
+struct World {
+    server: Server,
+    clock: Clock,
+    replicas: Replicas,
+    nature: Nature,
+    checker: Arc<Mutex<Checker>>,
+    counts: Counts,
+    /// When a manager wrote last, but for Leases and events.
+    last_write: Arc<Mutex<std::time::Instant>>,
+}
+
+impl World {
+    fn new(history: &History, options: &Options) -> anyhow::Result<Self> {
+        let ambient = Ambient::simulated(BEGINNING, history.seed);
+        let Ambient { clock, chance } = ambient.clone();
+        let counts = if options.keep_log { Counts::with_lines() } else { Counts::default() };
+        let server = Server::new(clock.clone(), chance.number());
+        for crd in api::crds() {
+            server.install(&crd).map_err(|failure| anyhow::anyhow!("install a definition: {}", failure.message))?;
+        }
+        server.set_admission(Arc::new(Webhook::new(server.client("kruise-webhook"))?));
+        let checker = Arc::new(Mutex::new(Checker::new(is_manager)));
+        let nature = Nature::start(Actors::new(chance.number(), NODES), server.clone(), clock.clone());
+        let last_write = Arc::new(Mutex::new(clock::instant()));
+        server.on_write(Box::new({
+            let (checker, counts, nature, last_write) =
+                (Arc::clone(&checker), counts.clone(), nature.clone(), Arc::clone(&last_write));
+            move |written: &Written| {
+                counts.saw(written);
+                let Written { at, caller, verb, resource, subresource, name, version, .. } = written;
+                counts.log(|| format!("{at} {caller} {verb:?} {resource}/{name} {subresource} -> {version}"), &[]);
+                checker.lock().saw(written);
+                nature.saw(written);
+                if is_manager(caller) && is_work(resource) {
+                    counts.add("writes of managers");
+                    *last_write.lock() = clock::instant();
+                }
+            }
+        }));
+        let shown: crate::link::Shown = Arc::new({
+            let (checker, clock) = (Arc::clone(&checker), clock.clone());
+            move |caller: &str, resource: &str, version: u64| {
+                checker.lock().shown(clock.now(), caller, resource, version);
+            }
+        });
+        let replicas = Replicas::new(server.clone(), options.flags.clone(), ambient, counts.clone(), shown);
+        replicas.start()?;
+        Ok(Self { server, clock, replicas, nature, checker, counts, last_write })
+    }
+
+    fn first_violation(&self) -> Option<Violation> {
+        if let Some(refusal) = self.nature.refusals().first() {
+            return Some(self.violation("the simulation plays by the rules", format!("{refusal:?}")));
+        }
+        if let Some(panic) = panics::first() {
+            return Some(self.violation("nothing panics", panic));
+        }
+        self.checker.lock().violations().first().cloned()
+    }
+
+    /// Faults end; the cluster comes to rest, and a manager that looks anew leaves it alone.
+    async fn end(&self) -> Option<Violation> {
+        self.counts.log(|| format!("{} faults end", self.clock.now()), &[]);
+        self.replicas.links().iter().for_each(crate::link::Link::heal);
+        self.nature.heal();
+        let limit = clock::instant() + LONGEST_SETTLING;
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if let Some(violation) = self.first_violation() {
+                return Some(violation);
+            }
+            let unsettled = self.checker.lock().unsettled();
+            match unsettled {
+                None if self.quiet_for() >= REST => break,
+                Some(missing) if clock::instant() >= limit => return Some(self.violation("converges", missing)),
+                None if clock::instant() >= limit => {
+                    return Some(self.violation("converges", "managers go on writing".to_owned()));
+                }
+                _ => {}
+            }
+        }
+        self.second_look().await
+    }
+
+    async fn second_look(&self) -> Option<Violation> {
+        self.counts.log(|| format!("{} managers start anew", self.clock.now()), &[]);
+        self.replicas.links().iter().for_each(crate::link::Link::die);
+        let before = clock::instant();
+        tokio::time::sleep(SECOND_LOOK).await;
+        if let Some(violation) = self.first_violation() {
+            return Some(violation);
+        }
+        if *self.last_write.lock() > before {
+            let what = "a manager that starts anew writes, though all is as the specs want it";
+            return Some(self.violation("planning again gives no writes", what.to_owned()));
+        }
+        None
+    }
+
+    fn quiet_for(&self) -> Duration {
+        clock::instant().saturating_duration_since(*self.last_write.lock())
+    }
+
+    fn violation(&self, rule: &'static str, text: String) -> Violation {
+        Violation { at: self.clock.now(), rule, text }
+    }
+}
+
+fn is_manager(caller: &str) -> bool {
+    caller.starts_with(CALLER)
+}
+
+/// Whether a write to this resource is work on workloads, and no sign of life or report.
+fn is_work(resource: &str) -> bool {
+    !matches!(resource, "leases.coordination.k8s.io" | "events")
+}
