@@ -12,6 +12,16 @@ use serde_json::Value;
 mod text;
 mod words;
 
+mod cloneset;
+mod draw;
+mod faults;
+pub mod generate;
+pub mod known;
+pub mod shrink;
+
+pub use generate::{Subject, generate};
+pub use known::known;
+pub use shrink::shrink;
 pub use words::Malformed;
 
 /// What happens in one run, in order. Printed and parsed by `text`.
