@@ -91,7 +91,7 @@ struct CloneSet {
     paused: bool,
     grace_seconds: Option<u32>,
     creation_budget: Amount,
-    min_ready_seconds: Option<u32>,
+    min_ready_seconds: u32,
     progress_deadline_seconds: Option<u32>,
     revision_history_limit: Option<u32>,
 }
@@ -126,7 +126,7 @@ impl CloneSet {
             paused: draw.percent(4),
             grace_seconds: draw.weighted(&[(75, None), (15, Some(2)), (10, Some(10))]),
             creation_budget: if draw.percent(20) { creation_budget(draw) } else { Amount::Absent },
-            min_ready_seconds: draw.weighted(&[(75, None), (10, Some(2)), (10, Some(5)), (5, Some(20))]),
+            min_ready_seconds: draw.weighted(&[(75, 0), (10, 2), (10, 5), (5, 20)]),
             progress_deadline_seconds: draw.weighted(&[(85, None), (8, Some(30)), (7, Some(120))]),
             revision_history_limit: draw.weighted(&[(75, None), (8, Some(0)), (9, Some(1)), (8, Some(2))]),
         };
@@ -179,7 +179,7 @@ impl CloneSet {
             Edit::Pause => self.paused = !self.paused,
             Edit::Budget => self.draw_budget(draw),
             Edit::CreationBudget => self.creation_budget = creation_budget(draw),
-            Edit::MinReady => self.min_ready_seconds = Some(draw.one_of(&[0, 1, 3, 8, 15])),
+            Edit::MinReady => self.min_ready_seconds = draw.one_of(&[0, 1, 3, 8, 15]),
             Edit::Policy => match self.policy {
                 Policy::ReCreate => self.policy = Policy::InPlaceIfPossible,
                 Policy::InPlaceIfPossible => self.policy = Policy::ReCreate,
@@ -199,72 +199,54 @@ impl CloneSet {
         }
     }
 
+    /// Null where there is nothing.
     fn template(&self) -> Value {
-        let mut main = json!({"name": "main", "image": format!("app:v{}", self.image)});
-        if self.environment > 0 {
-            main["env"] = json!([{"name": "MODE", "value": self.environment.to_string()}]);
-        }
-        if self.claims {
-            main["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
-        }
-        let side = self.side_image.map(|version| json!({"name": "side", "image": format!("side:v{version}")}));
-        let containers: Vec<Value> = std::iter::once(main).chain(side).collect();
-        let mut template = json!({
-            "metadata": {"labels": {"app": self.target.name}},
-            "spec": {"containers": containers},
+        let main = json!({
+            "name": "main",
+            "image": format!("app:v{}", self.image),
+            "env": (self.environment > 0).then(|| json!([{"name": "MODE", "value": self.environment.to_string()}])),
+            "volumeMounts": self.claims.then(|| json!([{"name": "data", "mountPath": "/data"}])),
         });
-        if self.label > 0 {
-            template["metadata"]["labels"]["track"] = json!(format!("t{}", self.label));
-        }
-        if self.annotation > 0 {
-            template["metadata"]["annotations"] = json!({"note": self.annotation.to_string()});
-        }
-        if let Some(seconds) = self.termination_seconds {
-            template["spec"]["terminationGracePeriodSeconds"] = json!(seconds);
-        }
-        template
+        let side = self.side_image.map(|version| json!({"name": "side", "image": format!("side:v{version}")}));
+        json!({
+            "metadata": {
+                "labels": {"app": self.target.name, "track": (self.label > 0).then(|| format!("t{}", self.label))},
+                "annotations": (self.annotation > 0).then(|| json!({"note": self.annotation.to_string()})),
+            },
+            "spec": {
+                "containers": std::iter::once(main).chain(side).collect::<Vec<Value>>(),
+                "terminationGracePeriodSeconds": self.termination_seconds,
+            },
+        })
     }
 
     fn spec(&self) -> Value {
-        let mut rolling = json!({"podUpdatePolicy": self.policy.word()});
-        self.partition.put("partition", &mut rolling);
-        self.max_unavailable.put("maxUnavailable", &mut rolling);
-        self.max_surge.put("maxSurge", &mut rolling);
-        if self.paused {
-            rolling["paused"] = json!(true);
-        }
-        if let Some(seconds) = self.grace_seconds.filter(|_| self.policy != Policy::ReCreate) {
-            rolling["inPlaceUpdateStrategy"] = json!({"gracePeriodSeconds": seconds});
-        }
-        let mut spec = json!({
+        let grace_seconds = self.grace_seconds.filter(|_| self.policy != Policy::ReCreate);
+        let scales = self.claims || self.creation_budget != Amount::Absent;
+        without_nulls(json!({
             "replicas": self.replicas,
             "selector": {"matchLabels": {"app": self.target.name}},
             "template": self.template(),
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
-        });
-        let mut scaling = json!({});
-        self.creation_budget.put("maxUnavailable", &mut scaling);
-        if self.claims {
-            scaling["enablePVCReuse"] = json!(self.reuse_claims);
-            spec["volumeClaimTemplates"] = json!([{
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {
+                "podUpdatePolicy": self.policy.word(),
+                "partition": self.partition.value(),
+                "maxUnavailable": self.max_unavailable.value(),
+                "maxSurge": self.max_surge.value(),
+                "paused": self.paused.then_some(true),
+                "inPlaceUpdateStrategy": grace_seconds.map(|seconds| json!({"gracePeriodSeconds": seconds})),
+            }},
+            "scaleStrategy": scales.then(|| json!({
+                "maxUnavailable": self.creation_budget.value(),
+                "enablePVCReuse": self.claims.then_some(self.reuse_claims),
+            })),
+            "volumeClaimTemplates": self.claims.then(|| json!([{
                 "metadata": {"name": "data"},
                 "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-            }]);
-        }
-        if scaling != json!({}) {
-            spec["scaleStrategy"] = scaling;
-        }
-        let numbers = [
-            ("minReadySeconds", self.min_ready_seconds),
-            ("progressDeadlineSeconds", self.progress_deadline_seconds),
-            ("revisionHistoryLimit", self.revision_history_limit),
-        ];
-        for (member, number) in numbers {
-            if let Some(number) = number {
-                spec[member] = json!(number);
-            }
-        }
-        spec
+            }])),
+            "minReadySeconds": (self.min_ready_seconds > 0).then_some(self.min_ready_seconds),
+            "progressDeadlineSeconds": self.progress_deadline_seconds,
+            "revisionHistoryLimit": self.revision_history_limit,
+        }))
     }
 }
 
@@ -327,12 +309,24 @@ impl Policy {
 }
 
 impl Amount {
-    fn put(self, member: &str, object: &mut Value) {
+    /// Null where it is absent.
+    fn value(self) -> Value {
         match self {
-            Self::Absent => {}
-            Self::Number(number) => object[member] = json!(number),
-            Self::Percent(percent) => object[member] = json!(percent),
+            Self::Absent => Value::Null,
+            Self::Number(number) => number.into(),
+            Self::Percent(percent) => percent.into(),
         }
+    }
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let left = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(left.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        value => value,
     }
 }
 

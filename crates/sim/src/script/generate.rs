@@ -88,7 +88,11 @@ pub fn generate(subject: Subject, seed: u64) -> History {
     // Half of the histories begin with workloads at rest, the others in the middle of their first scale-up.
     let first = if author.draw.percent(50) { 15..=30 } else { 1..=6 };
     author.wait(first);
-    for _ in 0..author.draw.number(3..=10) {
+    let scenes = author.draw.number(3..=10);
+    for scene in 0..scenes {
+        if scene >= 3 && author.left.is_zero() {
+            break;
+        }
         let chosen = author.draw.number(1..=u32::try_from(actors.len()).unwrap_or(1));
         let Some(actor) = super::nth(chosen, actors.len()).and_then(|index| actors.get_mut(index)) else { continue };
         author.scene(actor.as_mut());
@@ -237,7 +241,7 @@ mod tests {
     use super::*;
 
     fn histories() -> impl Iterator<Item = History> {
-        (0..2000).map(|seed| generate(Subject::CloneSet, seed))
+        (0..800).map(|seed| generate(Subject::CloneSet, seed))
     }
 
     #[test]
@@ -270,7 +274,7 @@ mod tests {
             }
         }
         assert_eq!(sorts.len(), 26, "{sorts:?}");
-        assert!(sorts.values().all(|count| *count > 20), "{sorts:?}");
+        assert!(sorts.values().all(|count| *count > 10), "{sorts:?}");
     }
 
     #[test]

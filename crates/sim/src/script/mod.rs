@@ -1,7 +1,8 @@
 //! Histories as data: what users, nodes and the network do to the controllers, step by step.
 //!
 //! `text` is their form for people and files, `generate` makes one from a seed, `shrink` takes out of a failing one what
-//! it does not need, `known` holds those written by hand. None of them knows how a step is carried out: that is the
+//! it does not need, `known` holds those written by hand; `cloneset` is the one kind so far that histories are made for,
+//! `faults` is what goes wrong whatever the kind. None of them knows how a step is carried out: that is the
 //! executor's part. Steps that find nothing to act on do nothing, so any part of a history is a history.
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use serde_json::Value;
 mod text;
 mod words;
 
+pub mod known;
+
 mod cloneset;
 mod draw;
 mod faults;
 pub mod generate;
-pub mod known;
+
 pub mod shrink;
 
 pub use generate::{Subject, generate};
