@@ -121,7 +121,7 @@ impl Campaign {
             let outcome = world::run(history, &self.options).ok();
             outcome.and_then(|outcome| outcome.violation).is_some_and(|violation| violation.rule == rule)
         };
-        failed.shortest = shrink::shrink(&failed.history, fails, SHRINKING);
+        failed.shortest = shrink::shrink(failed.history.clone(), fails, SHRINKING);
         let violation = world::run(&failed.shortest, &self.options)?.violation;
         failed.violation = violation.ok_or_else(|| anyhow::anyhow!("the shortest history does not fail again"))?;
         Ok(())

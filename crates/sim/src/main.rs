@@ -18,7 +18,7 @@ use sim::world::{self, Options};
 #[command(name = "cargo xtask simulate", bin_name = "cargo xtask simulate")]
 struct Arguments {
     /// The kind that histories are about.
-    #[arg(long, default_value = "CloneSet")]
+    #[arg(long, default_value = "CloneSet", ignore_case = true)]
     kind: Subject,
     /// How many histories, beside the known ones.
     #[arg(long, default_value_t = 1_000)]

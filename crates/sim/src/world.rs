@@ -11,6 +11,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use runtime::ambient::Ambient;
 use runtime::clock::{self, Clock};
+use runtime::gates::Gates;
+use webhook::admission::protection::ProtectionLog;
+use webhook::admission::{Desk, Privileged};
 
 use crate::actors::Actors;
 use crate::check::{Checker, Violation};
@@ -118,7 +121,13 @@ impl World {
         for crd in api::crds() {
             server.install(&crd).map_err(|failure| anyhow::anyhow!("install a definition: {}", failure.message))?;
         }
-        server.set_admission(Arc::new(Webhook::new(server.client("kruise-webhook"))?));
+        let desk = Desk {
+            gates: Gates::default(),
+            privileged: Privileged::Accepted,
+            client: server.client("kruise-webhook"),
+            protection_log: ProtectionLog::to(std::io::sink()),
+        };
+        server.set_admission(Arc::new(Webhook::new(Arc::new(desk))));
         let checker = Arc::new(Mutex::new(Checker::new(is_manager)));
         let nature = Nature::start(Actors::new(chance.number(), NODES), server.clone(), clock.clone());
         let last_write = Arc::new(Mutex::new(clock::instant()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response};
 use kube::Client;
-use kube::client::Body;
+use kube::client::Body as Asked;
 use parking_lot::Mutex;
 use runtime::ambient::Chance;
 use runtime::clock;
@@ -18,7 +18,7 @@ use tower::BoxError;
 
 use crate::counts::Counts;
 use crate::script::{Answer, Moment};
-use crate::server::Server;
+use crate::server::{Body, Server};
 use crate::server::failure::Failure;
 
 mod route;
@@ -101,7 +101,7 @@ impl Link {
     #[must_use]
     pub fn client(&self) -> Client {
         let link = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
+        let service = tower::service_fn(move |request: Request<Asked>| {
             let link = link.clone();
             async move {
                 let (parts, body) = request.into_parts();
@@ -274,7 +274,7 @@ fn refused(answer: Answer, route: &Route) -> Response<Body> {
         Answer::TooManyRequests => Failure::new(429, "TooManyRequests", "too many requests"),
         Answer::InternalError | Answer::Timeout => Failure::new(500, "InternalError", "the store does not answer"),
     };
-    let mut response = Response::new(Body::from(failure.status().to_string().into_bytes()));
+    let mut response = Response::new(telling::whole(failure.status().to_string().into()));
     if let Ok(code) = http::StatusCode::from_u16(failure.code) {
         *response.status_mut() = code;
     }

@@ -5,13 +5,13 @@
 
 use futures::{Stream, StreamExt};
 use http::Response;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use kube::client::Body;
 use serde_json::json;
 use tower::BoxError;
 
 use super::{Break, Link};
+use crate::server::Body;
 use runtime::clock;
 
 /// Mark of the bookmark that ends a streamed list.
@@ -21,14 +21,14 @@ const END_OF_LIST: &[u8] = b"k8s.io/initial-events-end";
 pub(super) async fn list(link: Link, resource: String, answer: Response<Body>) -> Response<Body> {
     link.way().await;
     let (parts, body) = answer.into_parts();
-    let Ok(bytes) = body.collect_bytes().await else { return Response::from_parts(parts, Body::empty()) };
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let of_list = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
     let metadata = of_list.get("metadata");
     let text = |member: &str| metadata.and_then(|metadata| metadata.get(member)?.as_str());
     if let (None | Some(""), Some(Ok(version))) = (text("continue"), text("resourceVersion").map(str::parse)) {
         link.deliver(&resource, version);
     }
-    Response::from_parts(parts, Body::from(bytes.to_vec()))
+    Response::from_parts(parts, whole(bytes))
 }
 
 /// A watch, line by line.
@@ -38,7 +38,12 @@ pub(super) fn watch(link: Link, resource: String, streams_list: bool, answer: Re
         return Response::from_parts(parts, body);
     }
     let lines = lines(link, resource, streams_list, body.into_data_stream());
-    Response::from_parts(parts, Body::wrap_body(StreamBody::new(lines.map(|line| line.map(Frame::data)))))
+    Response::from_parts(parts, Body::new(StreamBody::new(lines.map(|line| line.map(Frame::data)))))
+}
+
+/// An answer that is there at once.
+pub(super) fn whole(bytes: Bytes) -> Body {
+    Body::new(Full::new(bytes).map_err(Into::into))
 }
 
 /// What one watch has come to.
@@ -55,7 +60,7 @@ struct Telling<S> {
 
 fn lines<S>(link: Link, resource: String, listing: bool, from: S) -> impl Stream<Item = Result<Bytes, BoxError>>
 where
-    S: Stream<Item = Result<Bytes, kube::Error>> + Unpin + Send + 'static,
+    S: Stream<Item = Result<Bytes, BoxError>> + Unpin + Send + 'static,
 {
     let broken_before = link.inner.state.lock().broken.get(&resource).map_or(0, |broken| broken.0);
     let telling = Telling { link, resource, from, broken_before, listing, over: false };
@@ -72,7 +77,7 @@ enum Next {
     Broken(Break),
 }
 
-impl<S: Stream<Item = Result<Bytes, kube::Error>> + Unpin> Telling<S> {
+impl<S: Stream<Item = Result<Bytes, BoxError>> + Unpin> Telling<S> {
     async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
         if self.over {
             return None;

@@ -13,9 +13,10 @@ use super::faults::{FAULTS, Fault};
 use super::{History, PodAction, Propagation, Step, Target, cloneset};
 
 /// Which kind a history is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Subject {
     /// One or two CloneSets.
+    #[value(name = "CloneSet")]
     CloneSet,
 }
 

@@ -18,7 +18,7 @@ pub struct Custom {
 #[derive(Clone, Debug)]
 struct Version {
     name: String,
-    schema: Value,
+    schema: schema::Schema,
     scale: Option<Scale>,
 }
 
@@ -97,11 +97,10 @@ pub fn resource(crd: &CustomResourceDefinition) -> Result<Resource> {
         namespaced,
     });
     let kinds: Vec<Kind> = kinds.collect();
-    let versions = served.iter().map(|version| {
-        let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-        Ok(Version {
+    let versions = served.iter().filter_map(|version| {
+        Some(Version {
             name: version.name.clone(),
-            schema: serde_json::to_value(schema).map_err(|err| Failure::new(400, "BadRequest", err.to_string()))?,
+            schema: schema::of(crd, &version.name)?,
             scale: version.subresources.as_ref().and_then(|sub| sub.scale.as_ref()).map(|scale| Scale {
                 spec_replicas: pointer(&scale.spec_replicas_path),
                 status_replicas: pointer(&scale.status_replicas_path),
@@ -110,7 +109,7 @@ pub fn resource(crd: &CustomResourceDefinition) -> Result<Resource> {
         })
     });
     let custom = Custom {
-        versions: versions.collect::<Result<_>>()?,
+        versions: versions.collect(),
         converts_by_name: spec.conversion.as_ref().is_none_or(|conversion| conversion.strategy == "None"),
     };
     let id = format!("{}.{}", spec.names.plural, spec.group);

@@ -191,7 +191,7 @@ impl Core {
             return Err(Failure::conflict(&subresource::named("pods/binding"), &draft.key.name, &why));
         }
         let mut object = (**old).clone();
-        pod::bind(&mut object, &draft.call.body)?;
+        pod::bind(&mut object, &draft.call.body, self.now())?;
         (draft.object, draft.reply) = (object, Reply::Success);
         Ok(draft)
     }

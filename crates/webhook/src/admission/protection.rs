@@ -2,7 +2,7 @@
 //!
 //! The rule looks at the stored object alone; who asks and how does not matter (DP-4, DP-5).
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -84,9 +84,8 @@ struct Entry<'a> {
     user_agent: &'a str,
 }
 
-/// The file in which refused deletions are noted, one JSON object a line (PL-90).
-#[derive(Debug)]
-pub struct ProtectionLog(Mutex<File>);
+/// Where refused deletions are noted, one JSON object a line (PL-90).
+pub struct ProtectionLog(Mutex<Box<dyn Write + Send>>);
 
 impl ProtectionLog {
     /// Opens the log in a folder, which is made if absent.
@@ -95,7 +94,13 @@ impl ProtectionLog {
     /// Fails where folder or file can't be made: the process must not start then (platform page, section 2, step 8).
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).map(|file| Self(Mutex::new(file)))
+        OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).map(Self::to)
+    }
+
+    /// Notes them there.
+    #[must_use]
+    pub fn to(log: impl Write + Send + 'static) -> Self {
+        Self(Mutex::new(Box::new(log)))
     }
 
     fn note(&self, entry: &Entry<'_>) {
