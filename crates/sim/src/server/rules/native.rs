@@ -1,8 +1,8 @@
 //! The native kinds that have rules here, and which rules those are.
 //!
-//! Order of a write, as in kube-apiserver: `form::read`, [`default`], admission (`mutate` of webhooks, then [`admit`]
-//! of the plugins), `metadata::restore`, `prepare_*`, `metadata::on_*`, `on_*`. For a kind of a CRD nothing happens
-//! here.
+//! Order of a write, as in kube-apiserver: `form::read`, [`default`], admission (`mutate` of webhooks, [`default`] again,
+//! [`admit`] of the plugins), `metadata::reset` of a new object or `metadata::restore` of a changed one, `prepare_*`,
+//! `metadata::on_*`, `on_*`. For a kind of a CRD nothing happens here.
 
 use serde_json::Value;
 

@@ -57,7 +57,7 @@ fn claims_are_protected_and_fixed() {
     new["spec"]["resources"]["requests"]["storage"] = json!("2Gi");
     let refused = lines(on_update(&kind, &new, &old));
     assert!(refused[0].starts_with("spec: Forbidden: spec is immutable after creation except"), "{refused:?}");
-    let mut bound = old.clone();
+    let mut bound = old;
     bound["status"]["phase"] = json!("Bound");
     assert_eq!(admit(&kind, &mut new, Some(&bound)).unwrap_err().code, 403);
     assert_eq!(
