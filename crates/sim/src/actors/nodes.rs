@@ -183,6 +183,7 @@ impl Nodes {
             return false;
         }
         node.lost = false;
+        scene.agenda.end_absence(index);
         for task in std::mem::take(&mut node.held) {
             scene.later(CATCH_UP, task);
         }
