@@ -113,6 +113,14 @@ impl Agenda {
         self.tasks.values().any(|planned| planned == task)
     }
 
+    /// Drops what was planned for the absence of a node, which is over.
+    pub(super) fn end_absence(&mut self, of: usize) {
+        self.tasks.retain(|_, task| match task {
+            Task::NodeUnreachable { node, .. } | Task::NodeBack { node, .. } | Task::Evict { node, .. } => *node != of,
+            _ => true,
+        });
+    }
+
     /// Lets no further disturbance begin, and those that are there end now.
     pub(super) fn heal(&mut self, now: Timestamp) {
         self.tasks.retain(|_, task| !task.begins_disturbance());

@@ -9,6 +9,7 @@
 mod agenda;
 mod claims;
 mod disturb;
+mod fields;
 mod garbage;
 mod kubelet;
 mod nodes;
@@ -22,11 +23,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::server::call::Written;
-use crate::server::call::{Call, Verb};
+use crate::server::call::{Call, Verb, Written};
 use crate::server::failure::{Failure, Result};
 
 use agenda::{Agenda, Step, Task};
+use fields::at;
 use kubelet::Kubelets;
 use nodes::Nodes;
 use scene::{PodRef, Scene};
@@ -130,7 +131,7 @@ impl Actors {
             }
             return;
         };
-        if after["spec"]["nodeName"].as_str().is_none_or(str::is_empty) {
+        if at(after, "spec.nodeName").as_str().is_none_or(str::is_empty) {
             self.scheduler.saw(written, after, &mut self.agenda, &mut self.chance);
         } else if !kubelet::is_kubelet(&written.caller) {
             self.kubelets.saw(written, after, &mut self.agenda, &mut self.chance);
@@ -188,7 +189,7 @@ fn spec_changed(written: &Written) -> bool {
 /// Whether the write began the deletion of an object that stays for now.
 fn deletion_began(written: &Written) -> bool {
     let deleted = |object: &Option<Arc<Value>>| {
-        part(object, "metadata").is_some_and(|metadata| !metadata["deletionTimestamp"].is_null())
+        part(object, "metadata").is_some_and(|metadata| !at(metadata, "deletionTimestamp").is_null())
     };
     !deleted(&written.before) && deleted(&written.after)
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::agenda::{Agenda, Task};
-use super::scene::{Millis, PodRef, Scene, list, plus, text, with_condition};
+use super::fields::{at, list, set, text};
+use super::scene::{Millis, PodRef, Scene, plus, with_condition};
 use crate::server::call::{Call, Verb};
 
 const CONTROLLER: &str = "system:serviceaccount:kube-system:node-controller";
@@ -124,7 +125,7 @@ impl Nodes {
 
     /// The node that the Pod is bound to. `None` where it is bound to a name without a machine.
     pub(super) fn of(&mut self, pod: &Value) -> Option<&mut Node> {
-        let name = text(&pod["spec"]["nodeName"]);
+        let name = text(at(pod, "spec.nodeName"));
         self.nodes.iter_mut().find(|node| node.name == name)
     }
 
@@ -165,7 +166,7 @@ impl Nodes {
         write(CONTROLLER, MANAGER, &node.name, Ready::Unknown, taints, scene);
         let name = node.name.clone();
         let bound: Vec<_> =
-            scene.cluster.objects("pods").into_iter().filter(|pod| pod["spec"]["nodeName"] == *name).collect();
+            scene.cluster.objects("pods").into_iter().filter(|pod| at(pod, "spec.nodeName") == name.as_str()).collect();
         for pod in bound {
             let key = PodRef::of(&pod);
             mark_not_ready(&pod, &key, scene);
@@ -182,12 +183,13 @@ impl Nodes {
             return false;
         }
         node.lost = false;
+        scene.agenda.end_absence(index);
         for task in std::mem::take(&mut node.held) {
             scene.later(CATCH_UP, task);
         }
         if std::mem::take(&mut node.unreachable) {
             let kubelet = node.kubelet();
-            write(&kubelet, "kubelet", &node.name, Ready::True, json!([]), scene);
+            write(&kubelet, "kubelet", &node.name, Ready::True, Value::Null, scene);
         }
         true
     }
@@ -195,7 +197,7 @@ impl Nodes {
     pub(super) fn evict(&self, pod: &PodRef, index: usize, absence: u32, scene: &mut Scene<'_>) {
         let Some(live) = scene.pod(pod) else { return };
         let lost = self.nodes.get(index).is_some_and(|node| node.unreachable && node.absence == absence);
-        if !lost || !live["metadata"]["deletionTimestamp"].is_null() {
+        if !lost || !at(&live, "metadata.deletionTimestamp").is_null() {
             return;
         }
         let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
@@ -232,23 +234,25 @@ fn write(caller: &str, manager: &str, name: &str, state: Ready, taints: Value, s
 
 /// Only the status of the condition changes: its reason stays what the kubelet wrote last.
 fn mark_not_ready(pod: &Value, key: &PodRef, scene: &mut Scene<'_>) {
-    let mut conditions = list(&pod["status"]["conditions"]).to_vec();
-    let Some(ready) = conditions.iter_mut().find(|c| c["type"] == "Ready" && c["status"] != "False") else { return };
-    ready["status"] = "False".into();
-    ready["lastTransitionTime"] = scene.stamp().into();
+    let mut conditions = list(at(pod, "status.conditions")).to_vec();
+    let Some(ready) = conditions.iter_mut().find(|c| at(c, "type") == "Ready" && at(c, "status") != "False") else {
+        return;
+    };
+    set(ready, "status", "False");
+    set(ready, "lastTransitionTime", scene.stamp());
     scene.patch_pod_status(CONTROLLER, MANAGER, key, json!({"conditions": conditions}));
 }
 
 /// How long the Pod stays on a lost node; `None` for ever.
 fn toleration(pod: &Value) -> Option<Duration> {
     let fits = |toleration: &&Value| {
-        let (key, effect) = (text(&toleration["key"]), text(&toleration["effect"]));
-        let any_key = key.is_empty() && toleration["operator"] == "Exists";
+        let (key, effect) = (text(at(toleration, "key")), text(at(toleration, "effect")));
+        let any_key = key.is_empty() && at(toleration, "operator") == "Exists";
         (key == UNREACHABLE || any_key) && (effect.is_empty() || effect == "NoExecute")
     };
-    match list(&pod["spec"]["tolerations"]).iter().find(fits) {
+    match list(at(pod, "spec.tolerations")).iter().find(fits) {
         Some(toleration) => {
-            let seconds = toleration["tolerationSeconds"].as_i64()?;
+            let seconds = at(toleration, "tolerationSeconds").as_i64()?;
             Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
         }
         None => Some(TOLERATION),

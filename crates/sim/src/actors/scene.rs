@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::agenda::{Agenda, Task};
+use super::fields::{at, list, set, text};
 use super::{Cluster, Refusal};
 use crate::server::call::{Call, PatchFormat, Verb};
 
@@ -24,8 +25,8 @@ pub(super) struct PodRef {
 
 impl PodRef {
     pub(super) fn of(pod: &Value) -> Self {
-        let text = |field: &str| text(&pod["metadata"][field]).to_owned();
-        Self { namespace: text("namespace"), name: text("name"), uid: text("uid") }
+        let text = |field: &str| text(at(pod, field)).to_owned();
+        Self { namespace: text("metadata.namespace"), name: text("metadata.name"), uid: text("metadata.uid") }
     }
 }
 
@@ -40,7 +41,7 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// The Pod, if it is still that one.
     pub(super) fn pod(&self, pod: &PodRef) -> Option<Arc<Value>> {
-        self.cluster.get("pods", &pod.namespace, &pod.name).filter(|live| live["metadata"]["uid"] == *pod.uid)
+        self.cluster.get("pods", &pod.namespace, &pod.name).filter(|live| text(at(live, "metadata.uid")) == pod.uid)
     }
 
     /// Asks the server. `None` where it refused: objects that are gone or changed are no surprise, all else is kept.
@@ -80,7 +81,7 @@ impl Scene<'_> {
     pub(super) fn delete_pod(&mut self, caller: &str, pod: &PodRef, grace_seconds: Option<u64>) {
         let mut body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": pod.uid}});
         if let Some(seconds) = grace_seconds {
-            body["gracePeriodSeconds"] = seconds.into();
+            set(&mut body, "gracePeriodSeconds", seconds);
         }
         self.ask(caller, Call::new(Verb::Delete, "pods").at(&pod.namespace, &pod.name).with(body));
     }
@@ -113,37 +114,27 @@ pub(super) fn plus(now: Timestamp, delay: Duration) -> Timestamp {
     SignedDuration::try_from(delay).ok().and_then(|delay| now.checked_add(delay).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// A text; empty where there is none.
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// A list; empty where there is none.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
 /// Names of the claims that a Pod mounts.
 pub(super) fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
-    list(&pod["spec"]["volumes"]).iter().filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
+    list(at(pod, "spec.volumes")).iter().filter_map(|volume| at(volume, "persistentVolumeClaim.claimName").as_str())
 }
 
 /// The Pod's conditions with this one changed; `None` where it has this status and reason already. The time of the
 /// transition moves only with the status.
 pub(super) fn with_condition(pod: &Value, mut condition: Value, stamp: &str) -> Option<Vec<Value>> {
-    let mut conditions = list(&pod["status"]["conditions"]).to_vec();
-    condition["lastTransitionTime"] = stamp.into();
-    if let Some(generation) = pod["metadata"]["generation"].as_i64() {
-        condition["observedGeneration"] = generation.into();
+    let mut conditions = list(at(pod, "status.conditions")).to_vec();
+    set(&mut condition, "lastTransitionTime", stamp);
+    if let Some(generation) = at(pod, "metadata.generation").as_i64() {
+        set(&mut condition, "observedGeneration", generation);
     }
-    match conditions.iter_mut().find(|existing| existing["type"] == condition["type"]) {
+    match conditions.iter_mut().find(|existing| at(existing, "type") == at(&condition, "type")) {
         Some(existing) => {
-            let same = existing["status"] == condition["status"];
-            if same && existing["reason"] == condition["reason"] {
+            let same = at(existing, "status") == at(&condition, "status");
+            if same && at(existing, "reason") == at(&condition, "reason") {
                 return None;
             }
             if same {
-                condition["lastTransitionTime"] = existing["lastTransitionTime"].take();
+                set(&mut condition, "lastTransitionTime", at(existing, "lastTransitionTime").clone());
             }
             *existing = condition;
         }

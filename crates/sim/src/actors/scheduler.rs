@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::agenda::{Agenda, Task};
+use super::fields::{at, list, text};
 use super::nodes::Nodes;
-use super::scene::{Millis, PodRef, Scene, claims_of, drawn, list, text, with_condition};
+use super::scene::{Millis, PodRef, Scene, claims_of, drawn, with_condition};
 use super::spec_changed;
 use crate::server::call::{Call, Verb, Written};
 
@@ -30,7 +31,7 @@ pub(super) struct Scheduler {
 impl Scheduler {
     /// Takes note of a Pod without a node.
     pub(super) fn saw(&self, written: &Written, pod: &Value, agenda: &mut Agenda, chance: &mut fastrand::Rng) {
-        let scheduler = text(&pod["spec"]["schedulerName"]);
+        let scheduler = text(at(pod, "spec.schedulerName"));
         if !matches!(scheduler, "" | "default-scheduler") || !spec_changed(written) {
             return;
         }
@@ -47,10 +48,10 @@ impl Scheduler {
 
     pub(super) fn place(&mut self, namespace: &str, name: &str, nodes: &Nodes, scene: &mut Scene<'_>) {
         let Some(pod) = scene.cluster.get("pods", namespace, name) else { return };
-        let settled = !text(&pod["spec"]["nodeName"]).is_empty()
-            || !pod["metadata"]["deletionTimestamp"].is_null()
-            || !list(&pod["spec"]["schedulingGates"]).is_empty()
-            || matches!(text(&pod["status"]["phase"]), "Succeeded" | "Failed");
+        let settled = !text(at(&pod, "spec.nodeName")).is_empty()
+            || !at(&pod, "metadata.deletionTimestamp").is_null()
+            || !list(at(&pod, "spec.schedulingGates")).is_empty()
+            || matches!(text(at(&pod, "status.phase")), "Succeeded" | "Failed");
         if settled {
             return;
         }
@@ -83,10 +84,10 @@ fn bind(pod: &Value, node: &str, scene: &mut Scene<'_>) {
 fn claim_missing(namespace: &str, pod: &Value, scene: &Scene<'_>) -> Option<String> {
     claims_of(pod).find_map(|name| match scene.cluster.get("persistentvolumeclaims", namespace, name) {
         None => Some(format!("persistentvolumeclaim \"{name}\" not found")),
-        Some(claim) if !claim["metadata"]["deletionTimestamp"].is_null() => {
+        Some(claim) if !at(&claim, "metadata.deletionTimestamp").is_null() => {
             Some(format!("persistentvolumeclaim \"{name}\" is being deleted"))
         }
-        Some(claim) if claim["status"]["phase"] != "Bound" => {
+        Some(claim) if at(&claim, "status.phase") != "Bound" => {
             Some("pod has unbound immediate PersistentVolumeClaims".to_owned())
         }
         Some(_) => None,
@@ -94,7 +95,7 @@ fn claim_missing(namespace: &str, pod: &Value, scene: &Scene<'_>) -> Option<Stri
 }
 
 fn choose(pod: &Value, nodes: &Nodes, scene: &mut Scene<'_>) -> Option<String> {
-    let fits = |name: &&str| scene.cluster.get("nodes", "", name).is_some_and(|node| fits(&pod["spec"], &node));
+    let fits = |name: &&str| scene.cluster.get("nodes", "", name).is_some_and(|node| fits(at(pod, "spec"), &node));
     let mut fitting: Vec<_> = nodes.ready().filter(fits).collect();
     if fitting.is_empty() {
         return None;
@@ -104,28 +105,28 @@ fn choose(pod: &Value, nodes: &Nodes, scene: &mut Scene<'_>) -> Option<String> {
 
 /// Whether the Pod may run on the node.
 fn fits(spec: &Value, node: &Value) -> bool {
-    let labels = &node["metadata"]["labels"];
-    let selected = spec["nodeSelector"]
+    let labels = at(node, "metadata.labels");
+    let selected = at(spec, "nodeSelector")
         .as_object()
         .is_none_or(|selector| selector.iter().all(|(key, value)| labels.get(key) == Some(value)));
-    let required = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-    let schedulable = node["spec"]["unschedulable"] != true;
-    let fields = json!({"metadata.name": node["metadata"]["name"]});
+    let required = at(spec, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
+    let schedulable = at(node, "spec.unschedulable") != true;
+    let fields = json!({"metadata.name": at(node, "metadata.name")});
     let term = |term: &Value| {
-        let (expressions, names) = (list(&term["matchExpressions"]), list(&term["matchFields"]));
+        let (expressions, names) = (list(at(term, "matchExpressions")), list(at(term, "matchFields")));
         !(expressions.is_empty() && names.is_empty())
             && expressions.iter().all(|requirement| matches(requirement, labels))
             && names.iter().all(|requirement| matches(requirement, &fields))
     };
-    schedulable && selected && (required.is_null() || list(&required["nodeSelectorTerms"]).iter().any(term))
+    schedulable && selected && (required.is_null() || list(at(required, "nodeSelectorTerms")).iter().any(term))
 }
 
 fn matches(requirement: &Value, values: &Value) -> bool {
-    let value = values.get(text(&requirement["key"]));
-    let wanted = list(&requirement["values"]);
+    let value = values.get(text(at(requirement, "key")));
+    let wanted = list(at(requirement, "values"));
     let number = |value: &Value| text(value).parse::<i64>().ok();
     let compared = || Some((number(value?)?, number(wanted.first()?)?));
-    match text(&requirement["operator"]) {
+    match text(at(requirement, "operator")) {
         "In" => value.is_some_and(|value| wanted.contains(value)),
         "NotIn" => value.is_none_or(|value| !wanted.contains(value)),
         "Exists" => value.is_some(),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::actors::fields::{at, set, text};
+
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -24,6 +26,8 @@ pub(super) enum Life {
     Ended(Value),
     /// Ended with an error and is not started again for now.
     BackingOff(Value),
+    /// Its image cannot be pulled; this is the `terminated` of the run before, null if it never ran.
+    Unpulled(Value),
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ pub(super) struct Container {
 impl Container {
     /// As it is before it ever ran.
     pub(super) fn new(spec: &Value, role: Role) -> Self {
-        let text = |field: &str| spec[field].as_str().unwrap_or_default().to_owned();
+        let text = |field: &str| text(at(spec, field)).to_owned();
         Self {
             name: text("name"),
             role,
@@ -70,22 +74,39 @@ impl Container {
 
     /// Runs the image. An init container has done its work at once.
     pub(super) fn start(&mut self, spec: &Value, id: String, stamp: &str) {
-        if self.life != Life::Waiting {
+        if self.has_run() {
             self.restarts += 1;
         }
         self.stop(0, stamp);
-        if let Life::Ended(ended) | Life::BackingOff(ended) = std::mem::replace(&mut self.life, Life::Waiting) {
-            self.last = ended;
+        if self.has_run() {
+            self.last = self.take_ended();
         }
         self.id = id;
-        spec["image"].as_str().unwrap_or_default().clone_into(&mut self.image);
+        text(at(spec, "image")).clone_into(&mut self.image);
         self.wanted.clone_from(&self.image);
-        self.allocated.clone_from(&spec["resources"]);
-        self.resources.clone_from(&spec["resources"]);
+        self.allocated.clone_from(at(spec, "resources"));
+        self.resources.clone_from(at(spec, "resources"));
         self.probed = self.role == Role::Init;
         self.life = Life::Up(stamp.to_owned());
         if self.role == Role::Init {
             self.stop(0, stamp);
+        }
+    }
+
+    /// Fails to run the image, which is none that can be pulled. What ran before is ended all the same.
+    pub(super) fn fail_to_pull(&mut self, spec: &Value, stamp: &str) {
+        self.stop(0, stamp);
+        text(at(spec, "image")).clone_into(&mut self.wanted);
+        if !self.has_run() {
+            self.image.clone_from(&self.wanted);
+        }
+        self.life = Life::Unpulled(self.take_ended());
+    }
+
+    fn take_ended(&mut self) -> Value {
+        match &mut self.life {
+            Life::Ended(ended) | Life::BackingOff(ended) | Life::Unpulled(ended) => ended.take(),
+            Life::Waiting | Life::Up(_) => Value::Null,
         }
     }
 
@@ -105,6 +126,11 @@ impl Container {
             self.life = Life::BackingOff(ended.take());
         }
         self.course += 1;
+    }
+
+    /// Whether it runs or ran.
+    pub(super) fn has_run(&self) -> bool {
+        !matches!(&self.life, Life::Waiting | Life::Unpulled(Value::Null))
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -133,18 +159,22 @@ impl Container {
                 let message = format!("back-off restarting failed container={}", self.name);
                 (json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}), ended.clone())
             }
+            Life::Unpulled(ended) => {
+                let message = format!("Back-off pulling image \"{}\"", self.wanted);
+                (json!({"waiting": {"reason": "ImagePullBackOff", "message": message}}), ended.clone())
+            }
         };
         let last = if last.is_null() { json!({}) } else { json!({"terminated": last}) };
-        let started = self.is_up() && (self.probed || spec["startupProbe"].is_null());
+        let started = self.is_up() && (self.probed || at(spec, "startupProbe").is_null());
         let mut status = json!({"name": self.name, "image": self.image, "imageID": "", "ready": self.is_ready(probes),
             "started": started, "restartCount": self.restarts, "state": state, "lastState": last});
-        if self.life != Life::Waiting {
-            status["imageID"] = image_id(&self.image).into();
-            status["containerID"] = self.id.clone().into();
+        if self.has_run() {
+            set(&mut status, "imageID", image_id(&self.image));
+            set(&mut status, "containerID", self.id.clone());
             let resources = if self.resources.is_null() { json!({}) } else { self.resources.clone() };
-            status["resources"] = resources;
+            set(&mut status, "resources", resources);
             if let Some(requests) = self.allocated.get("requests") {
-                status["allocatedResources"] = requests.clone();
+                set(&mut status, "allocatedResources", requests.clone());
             }
         }
         status
@@ -156,6 +186,11 @@ impl Container {
 pub(super) enum Probes {
     Succeed,
     Fail,
+}
+
+/// Whether the registry has the image: all but those with `unpullable` in their name.
+pub(super) fn can_be_pulled(image: &Value) -> bool {
+    !text(image).contains("unpullable")
 }
 
 /// The digest of an image: the same for the same name, another one for another.

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::container::digest;
-use super::{Life, Machine, Millis, PodRef, REMOVE, Role, Scene, State, list, task, turns};
+use super::container::{can_be_pulled, digest};
+use super::{Life, Machine, Millis, PodRef, REMOVE, Role, Scene, State, task, turns};
 use crate::actors::agenda::{Disturbance, Step, Turn};
+use crate::actors::fields::{at, list, text};
 
 /// From a running container to its successful probes.
 const PROBE: Millis = 500..4_000;
@@ -23,7 +24,7 @@ impl Machine {
         let stamp = scene.stamp();
         match step {
             Step::Look => {
-                if !live["metadata"]["deletionTimestamp"].is_null() && self.begin_to_end(pod, live, scene) {
+                if !at(live, "metadata.deletionTimestamp").is_null() && self.begin_to_end(pod, live, scene) {
                     return;
                 }
                 self.follow(pod, live, scene);
@@ -47,12 +48,19 @@ impl Machine {
         let stamp = scene.stamp();
         let mut started = Vec::new();
         for (index, container) in self.of_course(which) {
+            let spec = spec(live, &container.name);
+            if !can_be_pulled(at(spec, "image")) {
+                container.fail_to_pull(spec, &stamp);
+                continue;
+            }
             let id = format!("containerd://{}", digest(scene.chance));
-            container.start(spec(live, &container.name), id, &stamp);
+            container.start(spec, id, &stamp);
             started.push(Turn { container: index, course: container.course });
         }
-        if !started.is_empty() {
+        if self.is_alive() {
             self.sandbox = true;
+        }
+        if !started.is_empty() {
             scene.later(PROBE, task(pod, Step::Probed(started)));
         }
     }
@@ -71,9 +79,9 @@ impl Machine {
                 continue;
             }
             let turn = |course| Turn { container: index, course };
-            let resized = container.allocated != spec["resources"];
-            if spec["image"] != *container.wanted {
-                spec["image"].as_str().unwrap_or_default().clone_into(&mut container.wanted);
+            let resized = container.allocated != *at(spec, "resources");
+            if text(at(spec, "image")) != container.wanted {
+                text(at(spec, "image")).clone_into(&mut container.wanted);
                 container.course += 1;
                 if container.wanted != container.image || !container.is_up() {
                     restarts.push(turn(container.course));
@@ -90,7 +98,7 @@ impl Machine {
             } else if resized {
                 scene.later(RESIZE, task(pod, Step::Resize(turn(container.course))));
             }
-            container.allocated.clone_from(&spec["resources"]);
+            container.allocated.clone_from(at(spec, "resources"));
         }
         if restarts.is_empty() {
             return;
@@ -105,7 +113,7 @@ impl Machine {
 
     /// The Pod is deleted: plans its end. False where that is planned already.
     fn begin_to_end(&mut self, pod: &PodRef, live: &Value, scene: &mut Scene<'_>) -> bool {
-        let grace = live["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(30);
+        let grace = at(live, "metadata.deletionGracePeriodSeconds").as_u64().unwrap_or(30);
         if self.grace.is_some_and(|planned| planned <= grace) {
             return false;
         }
@@ -132,7 +140,7 @@ impl Machine {
         let killed = scene.chance.u8(..8) == 0;
         let stamp = scene.stamp();
         self.containers.iter_mut().for_each(|container| container.stop(if killed { 137 } else { 0 }, &stamp));
-        let done = |life: &Life| matches!(life, Life::Ended(ended) if ended["exitCode"] == 0);
+        let done = |life: &Life| matches!(life, Life::Ended(ended) if at(ended, "exitCode") == 0);
         let succeeded = self.containers.iter().all(|container| done(&container.life));
         let phase = if succeeded { "Succeeded" } else { "Failed" };
         self.state = State::Ended { phase, reason: "", message: "" };
@@ -145,15 +153,16 @@ impl Machine {
         }
         let stamp = scene.stamp();
         match how {
-            Disturbance::Crash(_) if live["spec"]["restartPolicy"] == "Never" => {
+            Disturbance::Crash(_) if at(live, "spec.restartPolicy") == "Never" => {
                 if self.sandbox {
                     self.containers.iter_mut().for_each(|container| container.stop(1, &stamp));
                     self.state = State::Ended { phase: "Failed", reason: "", message: "" };
                 }
             }
             Disturbance::Crash(time) => {
-                let began =
-                    |container: &&mut super::Container| container.role != Role::Init && container.life != Life::Waiting;
+                let began = |container: &&mut super::Container| {
+                    container.role != Role::Init && !matches!(container.life, Life::Waiting | Life::Unpulled(_))
+                };
                 self.containers.iter_mut().filter(began).for_each(|container| container.crash(&stamp));
                 let down = self.containers.iter().enumerate();
                 let down = turns(down.filter(|(_, container)| matches!(container.life, Life::BackingOff(_))));
@@ -177,14 +186,19 @@ impl Machine {
 
 /// The container as the Pod says it.
 fn spec<'a>(pod: &'a Value, name: &str) -> &'a Value {
-    let of = |field: &str| list(&pod["spec"][field]).iter().find(|container| container["name"] == *name);
-    of("containers").or_else(|| of("initContainers")).unwrap_or(&Value::Null)
+    let of = |field: &str| list(at(pod, field)).iter().find(|container| at(container, "name") == name);
+    of("spec.containers").or_else(|| of("spec.initContainers")).unwrap_or(&Value::Null)
 }
 
 /// Whether one of the changed resources is only taken up by a restart.
 fn must_restart(spec: &Value, allocated: &Value) -> bool {
-    list(&spec["resizePolicy"]).iter().filter(|policy| policy["restartPolicy"] == "RestartContainer").any(|policy| {
-        let name = policy["resourceName"].as_str().unwrap_or_default();
-        ["requests", "limits"].iter().any(|part| spec["resources"][part].get(name) != allocated[part].get(name))
-    })
+    list(at(spec, "resizePolicy")).iter().filter(|policy| at(policy, "restartPolicy") == "RestartContainer").any(
+        |policy| {
+            let name = text(at(policy, "resourceName"));
+            ["requests", "limits"].iter().any(|part| {
+                at(spec, "resources").get(part).and_then(|part| part.get(name))
+                    != allocated.get(part).and_then(|part| part.get(name))
+            })
+        },
+    )
 }

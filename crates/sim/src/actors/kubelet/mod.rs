@@ -2,8 +2,8 @@
 //!
 //! A [`Machine`] is what the kubelet knows of a Pod; steps change it, and each one is followed by at most one write of
 //! the status, with the fields that differ from the live object. Read and write happen at one moment, so nothing can
-//! come between them. Init containers end at once, main containers never end by themselves. Left out: ephemeral
-//! containers, images that cannot be pulled, hooks, resizes that do not fit.
+//! come between them. Init containers end at once, main containers never end by themselves. An image with
+//! `unpullable` in its name cannot be pulled. Left out: ephemeral containers, hooks, resizes that do not fit.
 
 mod container;
 mod course;
@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::agenda::{Agenda, Step, Task, Turn};
+use super::fields::{at, list, text};
 use super::nodes::Node;
-use super::scene::{Millis, PodRef, Scene, drawn, list, text};
+use super::scene::{Millis, PodRef, Scene, drawn};
 use super::{part, spec_changed};
 use crate::server::call::Written;
 use container::{Container, Life, Probes, Role};
@@ -78,16 +79,16 @@ pub(super) fn is_kubelet(caller: &str) -> bool {
 
 impl Machine {
     fn new(pod: &Value, node: &mut Node, stamp: String) -> Self {
-        let spec = &pod["spec"];
-        let init = list(&spec["initContainers"]).iter().map(|container| {
-            let role = if container["restartPolicy"] == "Always" { Role::Sidecar } else { Role::Init };
+        let spec = at(pod, "spec");
+        let init = list(at(spec, "initContainers")).iter().map(|container| {
+            let role = if at(container, "restartPolicy") == "Always" { Role::Sidecar } else { Role::Init };
             Container::new(container, role)
         });
-        let main = list(&spec["containers"]).iter().map(|container| Container::new(container, Role::Main));
+        let main = list(at(spec, "containers")).iter().map(|container| Container::new(container, Role::Main));
         let host = node.ip();
         Self {
             node: node.name.clone(),
-            ip: if spec["hostNetwork"] == true { host.clone() } else { node.pod_ip() },
+            ip: if at(spec, "hostNetwork") == true { host.clone() } else { node.pod_ip() },
             host,
             since: stamp,
             containers: init.chain(main).collect(),
@@ -121,7 +122,7 @@ impl Machine {
 
     fn write(&self, pod: &PodRef, live: &Value, scene: &mut Scene<'_>) {
         let mut status = status::of(live, self, &scene.stamp());
-        status.retain(|field, value| live["status"].get(field.as_str()) != Some(value));
+        status.retain(|field, value| at(live, "status").get(field.as_str()) != Some(value));
         if !status.is_empty() {
             scene.patch_pod_status(&format!("system:node:{}", self.node), "kubelet", pod, status.into());
         }
@@ -149,7 +150,7 @@ impl Kubelets {
     pub(super) fn look_around(&mut self, node: &str, scene: &mut Scene<'_>) {
         for pod in scene.cluster.objects("pods") {
             let key = PodRef::of(&pod);
-            if pod["spec"]["nodeName"] == node && self.looking.insert(key.uid.clone()) {
+            if at(&pod, "spec.nodeName") == node && self.looking.insert(key.uid.clone()) {
                 scene.later(WATCH, Task::Kubelet { pod: key, step: Step::Look });
             }
         }
@@ -169,8 +170,8 @@ impl Kubelets {
         if step == Step::Remove {
             return remove(&node.name, pod, live, scene);
         }
-        let deleted = !live["metadata"]["deletionTimestamp"].is_null();
-        let ended = matches!(text(&live["status"]["phase"]), "Succeeded" | "Failed");
+        let deleted = !at(live, "metadata.deletionTimestamp").is_null();
+        let ended = matches!(text(at(live, "status.phase")), "Succeeded" | "Failed");
         match self.machines.get_mut(&pod.uid) {
             Some(machine) => machine.take(pod, live, step, scene),
             None if step != Step::Look => {}
@@ -189,7 +190,7 @@ impl Kubelets {
 
 /// Takes the Pod from the server. One whose grace period is 0 already waits for finalizers of others.
 fn remove(node: &str, pod: &PodRef, live: &Value, scene: &mut Scene<'_>) {
-    if live["metadata"]["deletionGracePeriodSeconds"] != 0 {
+    if at(live, "metadata.deletionGracePeriodSeconds") != 0 {
         scene.delete_pod(&format!("system:node:{node}"), pod, Some(0));
     }
 }

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::container::{Probes, Role};
+use super::container::{Container, Probes, Role};
 use super::{Machine, State};
-use crate::actors::scene::{list, text};
+use crate::actors::fields::{at, list, set, text};
 
 /// Conditions that the kubelet writes, and takes away where they do not apply.
 const OWN: [&str; 6] =
@@ -16,49 +16,50 @@ const OWN: [&str; 6] =
 /// The fields of the status that the kubelet writes. `qosClass` is the server's.
 pub(super) fn of(pod: &Value, machine: &Machine, stamp: &str) -> Map<String, Value> {
     let mut status = Map::new();
-    let mut set = |field: &str, value: Value| drop(status.insert(field.to_owned(), value));
-    if let Some(generation) = pod["metadata"]["generation"].as_i64() {
-        set("observedGeneration", generation.into());
+    let mut write = |field: &str, value: Value| drop(status.insert(field.to_owned(), value));
+    if let Some(generation) = at(pod, "metadata.generation").as_i64() {
+        write("observedGeneration", generation.into());
     }
-    set("phase", phase(machine).into());
+    write("phase", phase(machine).into());
     if let State::Ended { reason, message, .. } = machine.state
         && !reason.is_empty()
     {
-        set("reason", reason.into());
-        set("message", message.into());
+        write("reason", reason.into());
+        write("message", message.into());
     }
-    set("hostIP", machine.host.clone().into());
-    set("hostIPs", json!([{"ip": machine.host}]));
-    set("startTime", machine.since.clone().into());
+    write("hostIP", machine.host.clone().into());
+    write("hostIPs", json!([{"ip": machine.host}]));
+    write("startTime", machine.since.clone().into());
     if machine.sandbox {
-        set("podIP", machine.ip.clone().into());
-        set("podIPs", json!([{"ip": machine.ip}]));
+        write("podIP", machine.ip.clone().into());
+        write("podIPs", json!([{"ip": machine.ip}]));
     }
     for (field, specs, init) in
-        [("containerStatuses", "containers", false), ("initContainerStatuses", "initContainers", true)]
+        [("containerStatuses", "spec.containers", false), ("initContainerStatuses", "spec.initContainers", true)]
     {
-        let specs = list(&pod["spec"][specs]);
+        let specs = list(at(pod, specs));
         let statuses: Vec<_> = machine
             .containers
             .iter()
             .filter(|container| (container.role != Role::Main) == init)
             .map(|container| {
-                let spec = specs.iter().find(|spec| spec["name"] == *container.name).unwrap_or(&Value::Null);
+                let spec =
+                    specs.iter().find(|spec| at(spec, "name") == container.name.as_str()).unwrap_or(&Value::Null);
                 container.status(spec, machine.probes())
             })
             .collect();
         if !statuses.is_empty() {
-            set(field, statuses.into());
+            write(field, statuses.into());
         }
     }
-    set("conditions", conditions(pod, machine, stamp).into());
+    write("conditions", conditions(pod, machine, stamp).into());
     status
 }
 
 fn phase(machine: &Machine) -> &'static str {
     match machine.state {
         State::Ended { phase, .. } => phase,
-        State::Alive | State::Stopping if machine.sandbox => "Running",
+        State::Alive | State::Stopping if machine.containers.iter().all(Container::has_run) => "Running",
         State::Alive | State::Stopping => "Pending",
     }
 }
@@ -67,22 +68,22 @@ fn phase(machine: &Machine) -> &'static str {
 type Verdict = Result<(), (&'static str, String)>;
 
 fn conditions(pod: &Value, machine: &Machine, stamp: &str) -> Vec<Value> {
-    let existing = list(&pod["status"]["conditions"]);
-    let generation = &pod["metadata"]["generation"];
-    let own = |condition: &&Value| OWN.contains(&text(&condition["type"]));
+    let existing = list(at(pod, "status.conditions"));
+    let generation = at(pod, "metadata.generation");
+    let own = |condition: &&Value| OWN.contains(&text(at(condition, "type")));
     let mut conditions: Vec<_> = existing.iter().filter(|condition| !own(condition)).cloned().collect();
     let mut write = |kind: &str, verdict: Verdict| {
         let status = if verdict.is_ok() { "True" } else { "False" };
-        let before = existing.iter().find(|c| c["type"] == kind && c["status"] == status);
-        let since = before.and_then(|condition| condition["lastTransitionTime"].as_str()).unwrap_or(stamp);
+        let before = existing.iter().find(|c| at(c, "type") == kind && at(c, "status") == status);
+        let since = before.and_then(|condition| at(condition, "lastTransitionTime").as_str()).unwrap_or(stamp);
         let mut condition = json!({"type": kind, "status": status, "lastTransitionTime": since});
         if generation.is_i64() {
-            condition["observedGeneration"] = generation.clone();
+            set(&mut condition, "observedGeneration", generation.clone());
         }
         if let Err((reason, message)) = verdict {
             for (field, text) in [("reason", reason), ("message", message.as_str())] {
                 if !text.is_empty() {
-                    condition[field] = text.into();
+                    set(&mut condition, field, text);
                 }
             }
         }
@@ -95,7 +96,7 @@ fn conditions(pod: &Value, machine: &Machine, stamp: &str) -> Vec<Value> {
     write("Ready", containers.clone().and_then(|()| gates(pod)));
     write("ContainersReady", containers);
     write("PodScheduled", Ok(()));
-    if machine.containers.iter().any(super::container::Container::is_resizing) {
+    if machine.containers.iter().any(Container::is_resizing) {
         write("PodResizeInProgress", Ok(()));
     }
     conditions
@@ -128,15 +129,15 @@ fn unready(machine: &Machine, reason: &'static str, text: &str, counts: fn(Role)
 
 /// Whether the conditions that others promised are there and true.
 fn gates(pod: &Value) -> Verdict {
-    let conditions = list(&pod["status"]["conditions"]);
-    let missing: Vec<_> = list(&pod["spec"]["readinessGates"])
+    let conditions = list(at(pod, "status.conditions"));
+    let missing: Vec<_> = list(at(pod, "spec.readinessGates"))
         .iter()
         .filter_map(|gate| {
-            let gate = text(&gate["conditionType"]);
-            match conditions.iter().find(|condition| condition["type"] == gate) {
+            let gate = text(at(gate, "conditionType"));
+            match conditions.iter().find(|condition| at(condition, "type") == gate) {
                 None => Some(format!("corresponding condition of pod readiness gate \"{gate}\" does not exist.")),
-                Some(condition) if condition["status"] != "True" => {
-                    let status = text(&condition["status"]);
+                Some(condition) if at(condition, "status") != "True" => {
+                    let status = text(at(condition, "status"));
                     Some(format!("the status of pod readiness gate \"{gate}\" is not \"True\", but {status}"))
                 }
                 Some(_) => None,

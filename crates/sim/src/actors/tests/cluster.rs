@@ -97,3 +97,45 @@ fn the_same_seed_gives_the_same_writes() {
     assert_eq!(story(5), story(5));
     assert_ne!(story(5), story(6));
 }
+
+#[test]
+fn after_all_is_healed_every_pod_is_ready_or_gone_and_nothing_is_left_to_do() {
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let names: Vec<_> = (0..6).map(|index| format!("web-{index}")).collect();
+        for name in &names {
+            world.create("pods", name, pod());
+        }
+        for _ in 0..40 {
+            let name = &names[chance.usize(..names.len())];
+            let time = Duration::from_secs(chance.u64(1..400));
+            let now = world.now();
+            match chance.u8(..6) {
+                0 => world.actors.crash(now, "sim", name, time),
+                1 => world.actors.unready(now, "sim", name, time),
+                2 => world.actors.lose_node(now, chance.usize(..3), time),
+                3 if !world.is_gone("pods", name) => {
+                    let mut containers = world.pod(name)["spec"]["containers"].clone();
+                    containers[chance.usize(..2)]["image"] = format!("app:{}", chance.u8(..3)).into();
+                    world.patch(name, "", json!({"spec": {"containers": containers}}));
+                }
+                4 if chance.bool() && !world.is_gone("pods", name) => world.delete("pods", name),
+                _ => world.pass(chance.u64(..10)),
+            }
+        }
+        world.actors.heal_all(world.now());
+        world.pass(120);
+        assert_eq!(world.actors.next_due(), None, "seed {seed}");
+        for name in names.iter().filter(|name| !world.is_gone("pods", name)) {
+            assert!(world.is_ready(name), "seed {seed}: {name}");
+            let pod = world.pod(name);
+            assert!(pod["metadata"]["deletionTimestamp"].is_null(), "seed {seed}: {name}");
+            assert_eq!(pod["status"]["observedGeneration"], pod["metadata"]["generation"]);
+            for index in 0..2 {
+                let status = &pod["status"]["containerStatuses"][index];
+                assert_eq!(status["image"], pod["spec"]["containers"][index]["image"], "seed {seed}: {name}");
+            }
+        }
+    }
+}

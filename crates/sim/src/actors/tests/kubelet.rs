@@ -76,6 +76,48 @@ fn an_image_that_is_taken_back_in_time_restarts_nothing() {
 }
 
 #[test]
+fn an_image_that_cannot_be_pulled_holds_its_container_up_until_there_is_another() {
+    let mut world = World::new(1);
+    let mut bad = pod();
+    bad["spec"]["containers"][0]["image"] = "app:unpullable".into();
+    world.create("pods", "new", bad.clone());
+    world.create("pods", "web", pod());
+    world.pass(10);
+    world.patch("web", "", bad.clone());
+    world.pass(600);
+    for (name, phase) in [("new", "Pending"), ("web", "Running")] {
+        let status = world.pod(name)["status"].clone();
+        assert_eq!(status["phase"], phase);
+        assert_eq!(status["containerStatuses"][0]["state"]["waiting"]["reason"], "ImagePullBackOff");
+        assert_eq!(status["containerStatuses"][1]["ready"], true);
+        assert!(!world.is_ready(name));
+        let mut good = bad.clone();
+        good["spec"]["containers"][0]["image"] = "app:3".into();
+        world.patch(name, "", good);
+    }
+    world.pass(10);
+    assert!(world.is_ready("new") && world.is_ready("web"));
+    assert_eq!(world.restarts("new"), [0, 0]);
+    assert_eq!(world.restarts("web"), [1, 0]);
+}
+
+#[test]
+fn a_crash_outlasts_a_new_image() {
+    let mut world = World::with_ready_pod(1);
+    world.actors.crash(world.now(), "sim", "web", Duration::from_secs(30));
+    let mut containers = world.pod("web")["spec"]["containers"].clone();
+    containers[0]["image"] = "app:2".into();
+    world.pass(1);
+    world.patch("web", "", json!({"spec": {"containers": containers}}));
+    world.pass(20);
+    assert_eq!(world.pod("web")["status"]["containerStatuses"][0]["image"], "app:1");
+    world.pass(20);
+    assert!(world.is_ready("web"));
+    assert_eq!(world.pod("web")["status"]["containerStatuses"][0]["image"], "app:2");
+    assert_eq!(world.restarts("web"), [1, 1]);
+}
+
+#[test]
 fn new_resources_are_taken_up_in_place_or_by_a_restart_as_the_policy_says() {
     let mut world = World::with_ready_pod(1);
     let mut containers = world.pod("web")["spec"]["containers"].clone();

@@ -12,7 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::scene::{plus, text};
+use super::fields::{list, text};
+use super::scene::plus;
 use super::{Actors, Cluster};
 use crate::server::call::{Call, Verb, Written};
 use crate::server::failure::{Failure, Result};
@@ -47,8 +48,7 @@ impl Fake {
             }
         }
         let goes = |object: &Value| {
-            object["metadata"]["deletionGracePeriodSeconds"] == 0
-                && super::scene::list(&object["metadata"]["finalizers"]).is_empty()
+            object["metadata"]["deletionGracePeriodSeconds"] == 0 && list(&object["metadata"]["finalizers"]).is_empty()
         };
         let after = after.filter(|after| !goes(after)).map(Arc::new);
         match &after {
@@ -198,7 +198,7 @@ impl World {
 
     fn condition(&self, name: &str, kind: &str) -> Value {
         let pod = self.pod(name);
-        let conditions = super::scene::list(&pod["status"]["conditions"]);
+        let conditions = list(&pod["status"]["conditions"]);
         conditions.iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
     }
 
@@ -208,7 +208,7 @@ impl World {
 
     fn restarts(&self, name: &str) -> Vec<u64> {
         let pod = self.pod(name);
-        let statuses = super::scene::list(&pod["status"]["containerStatuses"]);
+        let statuses = list(&pod["status"]["containerStatuses"]);
         statuses.iter().map(|status| status["restartCount"].as_u64().unwrap()).collect()
     }
 
