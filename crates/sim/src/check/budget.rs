@@ -166,10 +166,11 @@ fn count<T>(all: impl Iterator<Item = T>) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{MANAGER, USER, cloneset};
+    use super::super::story::{MANAGER, Story, USER, cloneset, judged};
+    use jiff::SignedDuration;
     use serde_json::json;
 
-    fn five(max_unavailable: i64) -> super::super::story::Story {
+    fn five(max_unavailable: i64) -> Story {
         let rolling = json!({"podUpdatePolicy": "InPlaceIfPossible", "maxUnavailable": max_unavailable});
         let mut story = cloneset(json!({"replicas": 5, "updateStrategy": {"rollingUpdate": rolling}}));
         story.runs("abcde", 1);
@@ -213,6 +214,19 @@ mod tests {
         story.deletes(USER, "e");
         story.updates("bc", 2);
         story.keeps();
+    }
+
+    #[test]
+    fn pods_that_became_ready_a_moment_ago_count_after_the_grace() {
+        for (grace, broken) in [(2, true), (30, false)] {
+            let mut story = judged(SignedDuration::from_secs(grace), json!({"replicas": 3}));
+            story.creates("abc", 1);
+            story.ready("abc");
+            story.shown();
+            story.wait(5);
+            story.marks("ab");
+            if broken { story.breaks("budget", "maxUnavailable 1") } else { story.keeps() }
+        }
     }
 
     #[test] // CS-57

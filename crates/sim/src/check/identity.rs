@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::picture::{Life, PODS, Picture, REVISIONS, Step};
+use super::picture::{CLAIMS, Life, PODS, Picture, REVISIONS, Step};
 use super::pod::INSTANCE;
 use super::view::{controller, integer, label, text, value};
 use crate::server::call::{Verb, Written};
@@ -15,6 +15,7 @@ pub(super) fn check(picture: &Picture, written: &Written, step: &Step) -> Option
             named(picture, life).or_else(|| shared(picture, written, life))
         }
         REVISIONS => revision(picture, written),
+        CLAIMS if written.verb == Verb::Delete => in_use(picture, written),
         _ => None,
     }
 }
@@ -46,6 +47,13 @@ fn shared(picture: &Picture, written: &Written, life: &Life) -> Option<String> {
         }
     }
     None
+}
+
+/// CS-47, CS-60: a claim goes after its Pod.
+fn in_use(picture: &Picture, written: &Written) -> Option<String> {
+    let mut pods = picture.pods.get(&written.namespace)?.values();
+    let user = pods.find(|life| life.pod.active && life.pod.claims().any(|claim| claim == written.name))?;
+    Some(format!("deletes a claim that active Pod {} mounts (CS-47, CS-60)", user.pod.name))
 }
 
 /// CS-20: a revision that is the newest or that a Pod carries is kept.
@@ -87,8 +95,8 @@ fn revision(picture: &Picture, written: &Written) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::{PODS, REVISIONS};
-    use super::super::story::{MANAGER, Story, cloneset};
+    use super::super::picture::{CLAIMS, PODS, REVISIONS};
+    use super::super::story::{MANAGER, Story, cloneset, owner};
     use crate::server::call::Verb;
     use serde_json::json;
 
@@ -115,6 +123,19 @@ mod tests {
             story.create(MANAGER, PODS, &format!("web-{id}"), object);
         }
         story.breaks("identity", "claim data-web-c, which web-b uses");
+    }
+
+    #[test] // CS-47, CS-60
+    fn a_claim_goes_after_its_pod() {
+        let mut story = cloneset(json!({"replicas": 1}));
+        let object = json!({"metadata": {"name": "data-web-a", "namespace": "sim", "ownerReferences": owner()}});
+        story.create(MANAGER, CLAIMS, "data-web-a", object);
+        let mut object = Story::new_pod('a', 1);
+        object["spec"]["volumes"] = json!([{"persistentVolumeClaim": {"claimName": "data-web-a"}}]);
+        story.create(MANAGER, PODS, "web-a", object);
+        story.keeps();
+        story.write(MANAGER, Verb::Delete, CLAIMS, "data-web-a", None);
+        story.breaks("identity", "active Pod web-a mounts");
     }
 
     #[test] // RV-2, RV-4, RV-5

@@ -89,7 +89,8 @@ impl Checker {
         }
     }
 
-    /// With another grace than [`GRACE`]: a history without slow requests can be judged by less.
+    /// With another grace than [`GRACE`]. Histories without slow, failing or lost requests have short passes and can be
+    /// judged with a second or two, which finds faults in Pods that became ready a moment ago, too.
     #[must_use]
     pub fn with_grace(mut self, grace: SignedDuration) -> Self {
         self.picture = Picture::new(grace);

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::inplace::possible;
 use super::picture::{Life, Picture, Set};
-use super::pod::{Pod, images, same_revision};
+use super::pod::{INSTANCE, Pod, images, same_revision};
 use super::spec::Spec;
-use super::view::{controller, integer, label, list, map, text, value};
+use super::view::{controller, integer, label, list, map, owners, terminating, text, truth, value};
 
 /// The first thing that is missing.
 pub(super) fn unsettled(picture: &Picture) -> Option<String> {
@@ -25,6 +25,7 @@ pub(super) fn unsettled(picture: &Picture) -> Option<String> {
             numbers
                 .or_else(|| template(set))
                 .or_else(|| status(set, spec, &members))
+                .or_else(|| claims(picture, set, uid, &members))
                 .or_else(|| history(set, spec, &members))
         };
         missing.map(|missing| format!("CloneSet {}/{} {missing}", set.namespace, set.name))
@@ -142,6 +143,26 @@ fn history(set: &Set, spec: &Spec, members: &[&Life]) -> Option<String> {
     (unused > limit.max(0)).then(|| format!("keeps {unused} unused revisions; the limit is {limit} (CS-20)"))
 }
 
+/// CS-62, CS-67: each Pod has its claims, and without reuse no others are left.
+fn claims(picture: &Picture, set: &Set, uid: &str, members: &[&Life]) -> Option<String> {
+    let claims = picture.claims.get(&set.namespace)?;
+    for life in members {
+        let id = label(&life.pod.object, INSTANCE).unwrap_or_default();
+        let mut own = life.pod.claims().filter(|claim| claim.ends_with(&format!("-{}-{id}", set.name)));
+        if let Some(missing) = own.find(|claim| !claims.contains_key(*claim)) {
+            return Some(format!("has Pod {} without its claim {missing} (CS-67)", life.pod.name));
+        }
+    }
+    if truth(&set.object, "/spec/scaleStrategy/enablePVCReuse") {
+        return None;
+    }
+    let carried =
+        |claim: &Value| members.iter().any(|life| label(&life.pod.object, INSTANCE) == label(claim, INSTANCE));
+    let mut left = claims.iter().filter(|(_, claim)| owners(claim).any(|owner| owner == uid) && !terminating(claim));
+    let (name, _) = left.find(|(_, claim)| !carried(claim))?;
+    Some(format!("keeps claim {name}, which is no Pod's, and claims are not reused (CS-62)"))
+}
+
 /// Whether somebody outside has to act before this Pod goes on (4.8).
 fn waits_for_hook(pod: &Pod, set: &Value) -> bool {
     let hook = |name: &str| value(set, &format!("/spec/lifecycle/{name}"));
@@ -169,8 +190,8 @@ fn count(n: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::{CLONESETS, PODS};
-    use super::super::story::{MANAGER, Story, USER, cloneset};
+    use super::super::picture::{CLAIMS, CLONESETS, PODS};
+    use super::super::story::{MANAGER, Story, USER, cloneset, owner};
     use crate::server::call::Verb;
     use serde_json::{Value, json};
 
@@ -245,6 +266,17 @@ mod tests {
         story.deletes("garbage", "a");
         missing(&story, "its Pod web-b is there");
         story.patch("garbage", PODS, "web-b", json!({"metadata": {"ownerReferences": []}}));
+        assert_eq!(story.unsettled(), "");
+    }
+
+    #[test] // CS-62
+    fn claims_of_no_pod_are_named_unless_they_are_reused() {
+        let mut story = two(json!({}));
+        let labels = json!({"apps.kruise.io/cloneset-instance-id": "x"});
+        let object = json!({"metadata": {"name": "data-web-x", "labels": labels, "ownerReferences": owner()}});
+        story.create(MANAGER, CLAIMS, "data-web-x", object);
+        missing(&story, "keeps claim data-web-x");
+        story.set(json!({"scaleStrategy": {"enablePVCReuse": true}}));
         assert_eq!(story.unsettled(), "");
     }
 

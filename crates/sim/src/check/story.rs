@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::Checker;
 use super::picture::{CLONESETS, PODS, REVISIONS};
+use super::{Checker, GRACE};
 use crate::server::call::{PatchFormat, Verb, Written};
 
 pub(super) const MANAGER: &str = "kruise-manager-0";
@@ -24,8 +24,13 @@ pub(super) struct Story {
 
 /// A user made a CloneSet with this spec, the manager its first revision (image `app:1`); all of it is old news.
 pub(super) fn cloneset(spec: Value) -> Story {
+    judged(GRACE, spec)
+}
+
+/// The same, judged with another grace.
+pub(super) fn judged(grace: SignedDuration, spec: Value) -> Story {
     let mut story = Story {
-        checker: Checker::new(|caller| caller.starts_with("kruise-manager")),
+        checker: Checker::new(|caller| caller.starts_with("kruise-manager")).with_grace(grace),
         objects: BTreeMap::new(),
         version: 0,
         at: Timestamp::from_second(1_000_000).unwrap(),
