@@ -52,7 +52,7 @@ fn shared(picture: &Picture, written: &Written, life: &Life) -> Option<String> {
 /// CS-47, CS-60: a claim goes after its Pod.
 fn in_use(picture: &Picture, written: &Written) -> Option<String> {
     let mut pods = picture.pods.get(&written.namespace)?.values();
-    let user = pods.find(|life| life.pod.active && life.pod.claims().any(|claim| claim == written.name))?;
+    let user = pods.find(|life| life.set.is_some() && life.pod.claims().any(|claim| claim == written.name))?;
     Some(format!("deletes a claim that active Pod {} mounts (CS-47, CS-60)", user.pod.name))
 }
 
