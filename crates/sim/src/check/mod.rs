@@ -7,11 +7,22 @@
 //! Rules are exact where the spec is; where a controller may act on what it saw a moment ago (a stale cache, a pass under
 //! way, a slow request) they take the most lenient of all states that it could have acted on, [`GRACE`] back.
 
+mod budget;
+mod churn;
+mod count;
+mod identity;
+mod inplace;
 mod knowledge;
+mod lenient;
 mod number;
+mod owner;
+mod partition;
 mod picture;
 mod pod;
+mod settled;
 mod spec;
+#[cfg(test)]
+mod story;
 mod view;
 
 use std::fmt;
@@ -48,10 +59,21 @@ impl fmt::Display for Violation {
 
 type Rule = fn(&Picture, &Written, &Step) -> Option<String>;
 
+/// The rules on single writes, by the names of their files.
+const RULES: [(&str, Rule); 6] = [
+    ("owner", owner::check),
+    ("identity", identity::check),
+    ("inplace", inplace::check),
+    ("budget", budget::check),
+    ("count", count::check),
+    ("partition", partition::check),
+];
+
 /// Watches writes.
 pub struct Checker {
     managers: Box<dyn Fn(&str) -> bool + Send>,
     picture: Picture,
+    churn: churn::Churn,
     violations: Vec<Violation>,
 }
 
@@ -59,10 +81,16 @@ impl Checker {
     /// Which callers are the controllers that are checked.
     #[must_use]
     pub fn new(managers: impl Fn(&str) -> bool + Send + 'static) -> Self {
-        Self { managers: Box::new(managers), picture: Picture::new(GRACE), violations: Vec::new() }
+        Self {
+            managers: Box::new(managers),
+            picture: Picture::new(GRACE),
+            churn: churn::Churn::default(),
+            violations: Vec::new(),
+        }
     }
 
-    /// With another grace than [`GRACE`]: a history without slow requests can be judged by less.
+    /// With another grace than [`GRACE`]. Histories without slow, failing or lost requests have short passes and can be
+    /// judged with a second or two, which finds faults in Pods that became ready a moment ago, too.
     #[must_use]
     pub fn with_grace(mut self, grace: SignedDuration) -> Self {
         self.picture = Picture::new(grace);
@@ -78,9 +106,15 @@ impl Checker {
     pub fn saw(&mut self, written: &Written) {
         let ours = (self.managers)(&written.caller);
         let step = self.picture.apply(written, ours);
-        let rules: [(&'static str, Rule); 0] = [];
-        for (name, rule) in rules {
-            if let (true, Some(text)) = (ours, rule(&self.picture, written, &step)) {
+        let churn = self.churn.saw(&self.picture, written, ours);
+        if !ours || self.violations.len() >= KEPT {
+            return;
+        }
+        if let Some(text) = churn {
+            self.blame(written, "churn", text);
+        }
+        for (name, rule) in RULES {
+            if let Some(text) = rule(&self.picture, written, &step) {
                 self.blame(written, name, text);
             }
         }
@@ -95,16 +129,13 @@ impl Checker {
     /// What is not as the specs want it when nothing happens any more; `None`: everything is.
     #[must_use]
     pub fn unsettled(&self) -> Option<String> {
-        self.violations.first().map(ToString::to_string)
+        settled::unsettled(&self.picture)
     }
 
     fn blame(&mut self, written: &Written, rule: &'static str, text: String) {
         let Written { caller, verb, resource, subresource, namespace, name, version, .. } = written;
         let part = if subresource.is_empty() { String::new() } else { format!("/{subresource}") };
         let text = format!("{caller}: {verb:?} {resource}{part} {namespace}/{name} (version {version}): {text}");
-        if self.violations.len() >= KEPT {
-            return;
-        }
         self.violations.push(Violation { at: written.at, rule, text });
     }
 }

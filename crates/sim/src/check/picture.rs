@@ -30,6 +30,8 @@ pub(super) struct Picture {
     pub(super) sets: BTreeMap<String, Set>,
     /// Pods by namespace and name.
     pub(super) pods: BTreeMap<String, BTreeMap<String, Life>>,
+    /// Claims by namespace and name.
+    pub(super) claims: BTreeMap<String, BTreeMap<String, Arc<Value>>>,
 }
 
 /// A CloneSet.
@@ -121,7 +123,7 @@ pub(super) struct Step {
 impl Picture {
     /// Nothing.
     pub(super) const fn new(grace: SignedDuration) -> Self {
-        Self { knowledge: Knowledge::new(grace), sets: BTreeMap::new(), pods: BTreeMap::new() }
+        Self { knowledge: Knowledge::new(grace), sets: BTreeMap::new(), pods: BTreeMap::new(), claims: BTreeMap::new() }
     }
 
     /// Takes a write in.
@@ -129,6 +131,7 @@ impl Picture {
         match written.resource.as_str() {
             CLONESETS => self.apply_set(written),
             REVISIONS => self.apply_revision(written),
+            CLAIMS => self.apply_claim(written),
             PODS => return self.apply_pod(written, ours),
             _ => {}
         }
@@ -188,6 +191,14 @@ impl Picture {
         while set.newest.get(1).is_some_and(|(_, at, _)| written.at.duration_since(*at) > REMEMBERED) {
             set.newest.pop_front();
         }
+    }
+
+    fn apply_claim(&mut self, written: &Written) {
+        let claims = self.claims.entry(written.namespace.clone()).or_default();
+        match &written.after {
+            Some(object) => claims.insert(written.name.clone(), Arc::clone(object)),
+            None => claims.remove(&written.name),
+        };
     }
 
     fn apply_pod(&mut self, written: &Written, ours: bool) -> Step {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::view::{annotation, condition, controller, label, list, owners, terminating, text, time};
+use super::view::{annotation, condition, controller, label, list, terminating, text, time};
 
 pub(super) const REVISION: &str = "controller-revision-hash";
 pub(super) const INSTANCE: &str = "apps.kruise.io/cloneset-instance-id";
@@ -82,11 +82,6 @@ impl Pod {
     /// Image of a container.
     pub(super) fn images(&self) -> impl Iterator<Item = (&str, &str)> {
         images(&self.object, "/spec/containers")
-    }
-
-    /// uids of its owners.
-    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
-        owners(&self.object)
     }
 
     /// Claims that it mounts.
