@@ -116,10 +116,10 @@ impl Campaign {
     }
 
     fn shorten(&self, failed: &mut Failed) -> anyhow::Result<()> {
-        let rule = failed.violation.rule;
+        let kind = failed.violation.kind();
         let fails = |history: &History| {
             let outcome = world::run(history, &self.options).ok();
-            outcome.and_then(|outcome| outcome.violation).is_some_and(|violation| violation.rule == rule)
+            outcome.and_then(|outcome| outcome.violation).is_some_and(|violation| violation.kind() == kind)
         };
         failed.shortest = shrink::shrink(failed.history.clone(), fails, SHRINKING);
         let violation = world::run(&failed.shortest, &self.options)?.violation;

@@ -59,18 +59,16 @@ impl Counts {
         self.inner.lock().latest.get(resource).copied().unwrap_or_default()
     }
 
-    /// Notes a line, and data that are too long for it.
-    pub fn log(&self, line: impl FnOnce() -> String, data: &[u8]) {
-        let line = line();
+    /// Notes a line; `more` is added where lines are kept.
+    pub fn log(&self, line: &str, more: impl FnOnce() -> String) {
         let mut inner = self.inner.lock();
         inner.digest.write(line.as_bytes());
-        inner.digest.write(data);
         if let Some(lines) = &mut inner.lines {
-            lines.push(if data.is_empty() { line } else { format!("{line} {}", String::from_utf8_lossy(data)) });
+            lines.push(format!("{line}{}", more()));
         }
     }
 
-    /// Of all lines and data so far.
+    /// Of all lines so far.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.inner.lock().digest.finish()

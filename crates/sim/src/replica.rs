@@ -115,7 +115,7 @@ impl Replicas {
         };
         if let Some(ended) = ended {
             let why = ended.err().map_or_else(String::new, |err| format!("{err:#}"));
-            self.inner.counts.log(|| format!("{} ended: {why}", link.caller()), &[]);
+            self.inner.counts.log(&format!("{} ended: {why}", link.caller()), String::new);
             self.inner.counts.add("processes that lost their Lease");
         }
         // Whatever it has left behind does nothing more.

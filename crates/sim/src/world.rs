@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use runtime::ambient::Ambient;
 use runtime::clock::{self, Clock};
 use runtime::gates::Gates;
+use serde_json::Value;
 use webhook::admission::protection::ProtectionLog;
 use webhook::admission::{Desk, Privileged};
 
@@ -81,7 +82,7 @@ async fn play(history: &History, options: &Options) -> anyhow::Result<Outcome> {
     let user = User { server: world.server.clone(), replicas: world.replicas.clone(), nature: world.nature.clone() };
     let mut failed = None;
     for step in &history.steps {
-        world.counts.log(|| format!("{} step {step}", world.clock.now()), &[]);
+        world.counts.log(&format!("{} step {step}", world.clock.now()), String::new);
         user.play(step).await;
         failed = world.first_violation();
         if failed.is_some() {
@@ -137,7 +138,9 @@ impl World {
             move |written: &Written| {
                 counts.saw(written);
                 let Written { at, caller, verb, resource, subresource, name, version, .. } = written;
-                counts.log(|| format!("{at} {caller} {verb:?} {resource}/{name} {subresource} -> {version}"), &[]);
+                counts.log(&format!("{at} {caller} {verb:?} {resource}/{name} {subresource} -> {version}"), || {
+                    change(written)
+                });
                 checker.lock().saw(written);
                 nature.saw(written);
                 if is_manager(caller) && is_work(resource) {
@@ -169,7 +172,7 @@ impl World {
 
     /// Faults end; the cluster comes to rest, and a manager that looks anew leaves it alone.
     async fn end(&self) -> Option<Violation> {
-        self.counts.log(|| format!("{} faults end", self.clock.now()), &[]);
+        self.counts.log(&format!("{} faults end", self.clock.now()), String::new);
         self.replicas.links().iter().for_each(crate::link::Link::heal);
         self.nature.heal();
         let limit = clock::instant() + LONGEST_SETTLING;
@@ -192,7 +195,7 @@ impl World {
     }
 
     async fn second_look(&self) -> Option<Violation> {
-        self.counts.log(|| format!("{} managers start anew", self.clock.now()), &[]);
+        self.counts.log(&format!("{} managers start anew", self.clock.now()), String::new);
         self.replicas.links().iter().for_each(crate::link::Link::die);
         let before = clock::instant();
         tokio::time::sleep(SECOND_LOOK).await;
@@ -213,6 +216,13 @@ impl World {
     fn violation(&self, rule: &'static str, text: String) -> Violation {
         Violation { at: self.clock.now(), rule, text }
     }
+}
+
+/// What a write did, as JSON patch.
+fn change(written: &Written) -> String {
+    let whole = |object: &Option<Arc<Value>>| object.as_ref().map_or(Value::Null, |object| (**object).clone());
+    let patch = json_patch::diff(&whole(&written.before), &whole(&written.after));
+    serde_json::to_string(&patch).map(|patch| format!(" {patch}")).unwrap_or_default()
 }
 
 fn is_manager(caller: &str) -> bool {

@@ -57,6 +57,16 @@ impl fmt::Display for Violation {
     }
 }
 
+impl Violation {
+    /// What kind of break it is, without the numbers and names: two histories that give the same are about the same.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let plain = |word: &&str| word.chars().all(|letter| letter.is_ascii_alphabetic() || ",;:.".contains(letter));
+        let words: Vec<_> = self.text.split_whitespace().filter(plain).take(12).collect();
+        format!("{}: {}", self.rule, words.join(" "))
+    }
+}
+
 type Rule = fn(&Picture, &Written, &Step) -> Option<String>;
 
 /// The rules on single writes, by the names of their files.

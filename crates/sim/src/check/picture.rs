@@ -30,6 +30,8 @@ pub(super) struct Picture {
     pub(super) sets: BTreeMap<String, Set>,
     /// Pods by namespace and name.
     pub(super) pods: BTreeMap<String, BTreeMap<String, Life>>,
+    /// ControllerRevisions by namespace and name.
+    revisions: BTreeMap<String, BTreeMap<String, Arc<Value>>>,
     /// Claims by namespace and name.
     pub(super) claims: BTreeMap<String, BTreeMap<String, Arc<Value>>>,
 }
@@ -51,7 +53,7 @@ pub(super) struct Set {
     pub(super) members: BTreeSet<String>,
     /// Pods that were its own lately.
     pub(super) left: VecDeque<Left>,
-    /// Revisions that it controls.
+    /// Revisions that it controls, or that nobody does and it selects (RV-4).
     pub(super) revisions: BTreeMap<String, Revision>,
     /// The revision with the highest number, by the version since which it is.
     pub(super) newest: VecDeque<(u64, Timestamp, String)>,
@@ -123,7 +125,13 @@ pub(super) struct Step {
 impl Picture {
     /// Nothing.
     pub(super) const fn new(grace: SignedDuration) -> Self {
-        Self { knowledge: Knowledge::new(grace), sets: BTreeMap::new(), pods: BTreeMap::new(), claims: BTreeMap::new() }
+        Self {
+            knowledge: Knowledge::new(grace),
+            sets: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+        }
     }
 
     /// Takes a write in.
@@ -151,7 +159,9 @@ impl Picture {
 
     fn apply_set(&mut self, written: &Written) {
         let Some(object) = written.after.as_ref().or(written.before.as_ref()) else { return };
-        let set = self.sets.entry(text(object, "/metadata/uid").to_owned()).or_insert_with(|| Set {
+        let uid = text(object, "/metadata/uid");
+        let is_new = !self.sets.contains_key(uid);
+        let set = self.sets.entry(uid.to_owned()).or_insert_with(|| Set {
             namespace: written.namespace.clone(),
             name: written.name.clone(),
             object: Arc::clone(object),
@@ -163,6 +173,11 @@ impl Picture {
             newest: VecDeque::new(),
         });
         set.object = Arc::clone(object);
+        if is_new {
+            for (name, revision) in self.revisions.get(&written.namespace).into_iter().flatten() {
+                set.note_revision(uid, name, Some(revision), written);
+            }
+        }
         if written.after.is_none() {
             set.gone = Some(written.version);
         }
@@ -175,21 +190,13 @@ impl Picture {
     }
 
     fn apply_revision(&mut self, written: &Written) {
-        let Some(object) = written.after.as_ref().or(written.before.as_ref()) else { return };
-        let Some(set) = controller(object).and_then(|uid| self.sets.get_mut(uid)) else { return };
-        if written.after.is_some() {
-            let number = integer(object, "/revision").unwrap_or(0);
-            set.revisions.insert(written.name.clone(), Revision { number, object: Arc::clone(object) });
-        } else {
-            set.revisions.remove(&written.name);
-        }
-        let newest = set.revisions.iter().max_by_key(|(name, revision)| (revision.number, *name));
-        let Some((newest, _)) = newest else { return };
-        if set.newest.back().is_none_or(|(.., known)| known != newest) {
-            set.newest.push_back((written.version, written.at, newest.clone()));
-        }
-        while set.newest.get(1).is_some_and(|(_, at, _)| written.at.duration_since(*at) > REMEMBERED) {
-            set.newest.pop_front();
+        let stored = self.revisions.entry(written.namespace.clone()).or_default();
+        match &written.after {
+            Some(object) => stored.insert(written.name.clone(), Arc::clone(object)),
+            None => stored.remove(&written.name),
+        };
+        for (uid, set) in self.sets.iter_mut().filter(|(_, set)| set.namespace == written.namespace) {
+            set.note_revision(uid, &written.name, written.after.as_ref(), written);
         }
     }
 
@@ -292,6 +299,33 @@ impl Set {
             let mut all = self.revisions.iter();
             all.find(|(name, _)| super::pod::same_revision(name, label)).map(|(_, revision)| revision)
         })
+    }
+
+    /// A revision of its namespace is like this now.
+    fn note_revision(&mut self, uid: &str, name: &str, object: Option<&Arc<Value>>, written: &Written) {
+        let listed = object.filter(|object| match controller(object) {
+            Some(owner) => owner == uid,
+            None => selects(value(&self.object, "/spec/selector"), object),
+        });
+        let changed = match listed {
+            Some(object) => {
+                let number = integer(object, "/revision").unwrap_or(0);
+                self.revisions.insert(name.to_owned(), Revision { number, object: Arc::clone(object) });
+                true
+            }
+            None => self.revisions.remove(name).is_some(),
+        };
+        if !changed {
+            return;
+        }
+        let newest = self.revisions.iter().max_by_key(|(name, revision)| (revision.number, *name));
+        let Some((newest, _)) = newest else { return };
+        if self.newest.back().is_none_or(|(.., known)| known != newest) {
+            self.newest.push_back((written.version, written.at, newest.clone()));
+        }
+        while self.newest.get(1).is_some_and(|(_, at, _)| written.at.duration_since(*at) > REMEMBERED) {
+            self.newest.pop_front();
+        }
     }
 
     fn leave(&mut self, life: &Life, written: &Written, ours: bool) {

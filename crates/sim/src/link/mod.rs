@@ -18,8 +18,8 @@ use tower::BoxError;
 
 use crate::counts::Counts;
 use crate::script::{Answer, Moment};
-use crate::server::{Body, Server};
 use crate::server::failure::Failure;
+use crate::server::{Body, Server};
 
 mod route;
 mod telling;
