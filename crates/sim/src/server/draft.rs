@@ -153,14 +153,8 @@ impl Core {
             }
         };
         shape(&draft.resource, &draft.kind, &mut object)?;
-        match call.subresource.as_str() {
-            "" => native::admit(&draft.kind, &mut object, Some(&old))?,
-            "resize" => {
-                let version = meta_text(&object, "resourceVersion").to_owned();
-                pod::resize(&mut object, &old)?;
-                metadata::metadata(&mut object)?.insert("resourceVersion".to_owned(), json!(version));
-            }
-            _ => {}
+        if call.subresource.is_empty() {
+            native::admit(&draft.kind, &mut object, Some(&old))?;
         }
         draft.object = object;
         Ok(draft)

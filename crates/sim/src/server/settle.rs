@@ -10,7 +10,7 @@ use super::draft::{Draft, Operation, Reply, check_version, typed};
 use super::failure::{Failure, Result};
 use super::kind::Resource;
 use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
-use super::rules::{self, native, schema};
+use super::rules::{self, native, pod, schema};
 use super::subresource;
 use super::{draft, patch};
 
@@ -177,6 +177,7 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
     match (schema, sub) {
         (None, "status") => native::prepare_status(kind, object, &old),
         (None, "" | "scale") => native::prepare_update(kind, object, &old),
+        (None, "resize") => pod::resize(object, &old)?,
         (None, "finalize") => keep(object, &old, "status"),
         (Some(_), "status") => schema::prepare_status(object, &old),
         (Some(schema), _) => schema::prepare_update(schema, object, &old),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use hyper::body::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -101,10 +101,11 @@ impl Watch {
 
     /// Line by line, until it ends.
     pub(super) fn lines(self) -> impl Stream<Item = std::result::Result<Bytes, tower::BoxError>> + Send {
-        futures::stream::unfold(self, |mut watch| async move {
+        let lines = futures::stream::unfold(self, |mut watch| async move {
             let line = watch.next().await?;
             Some((Ok(line), watch))
-        })
+        });
+        lines.fuse()
     }
 
     async fn next(&mut self) -> Option<Bytes> {
