@@ -140,7 +140,14 @@ impl Core {
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
                 && (is_apply || (call.verb == Verb::Update && draft.resource.traits.created_by_update));
-            return if makes { self.begin_made(draft, is_apply) } else { Err(not_found(&draft)) };
+            if makes {
+                return self.begin_made(draft, is_apply);
+            }
+            // An update of an object that is gone fails by the uid that it names, if any.
+            if call.verb == Verb::Update {
+                check_uid(&draft, &call.body)?;
+            }
+            return Err(not_found(&draft));
         }
         let Some(old) = draft.old.clone() else { return Err(not_found(&draft)) };
         let mut object = match call.verb {
@@ -161,18 +168,18 @@ impl Core {
     }
 
     /// An update or apply that makes the object.
-    fn begin_made<'a>(&self, mut draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
-        let body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
+    fn begin_made<'a>(&self, draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
+        let mut body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
         check_place(&draft.key, &body)?;
+        check_uid(&draft, &body)?;
         if is_apply {
             let (manager, force) = (draft.manager(), draft.call.options.force);
-            let object = patch::apply::apply(&draft.kind.kind, None, &body, manager, "", force, self.now())?;
+            let api_version = draft.kind.api_version();
+            let types = types(&draft, &api_version)?;
+            let object = patch::apply::apply(&types, None, &body, manager, "", force, self.now())?;
             return self.begin_create(draft, object);
         }
-        if !meta_text(&body, "resourceVersion").is_empty() || !meta_text(&body, "uid").is_empty() {
-            return Err(not_found(&draft));
-        }
-        draft.old = None;
+        metadata::metadata(&mut body)?.remove("resourceVersion");
         self.begin_create(draft, body)
     }
 
@@ -199,7 +206,10 @@ impl Core {
         let (patch, kind) = (&draft.call.body, draft.kind.kind.as_str());
         match format {
             PatchFormat::Json => patch::json::apply(old, patch),
-            PatchFormat::Merge => Ok(patch::merge::apply(old, patch)),
+            PatchFormat::Merge => {
+                patch::merge::check(patch)?;
+                Ok(patch::merge::apply(old, patch))
+            }
             PatchFormat::Strategic if draft.resource.custom.is_some() => Err(Failure::new(
                 415,
                 "UnsupportedMediaType",
@@ -211,7 +221,9 @@ impl Core {
                 let body = typed(&draft.resource, &draft.kind, patch.clone())?;
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
-                patch::apply::apply(kind, Some(old), &body, manager, &draft.call.subresource, force, self.now())
+                let api_version = draft.kind.api_version();
+                let types = types(draft, &api_version)?;
+                patch::apply::apply(&types, Some(old), &body, manager, &draft.call.subresource, force, self.now())
             }
         }
     }
@@ -233,14 +245,24 @@ impl Core {
         }
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Failure::forbidden(resource, name, &why);
-        failure.details["causes"] = json!([{"reason": "NamespaceTerminating",
-            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+        let cause = json!({"reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"});
+        metadata::put_at(&mut failure.details, &["causes"], json!([cause]));
         Err(failure)
     }
 }
 
 pub(super) fn not_found(draft: &Draft<'_>) -> Failure {
     Failure::not_found(&draft.resource, &draft.key.name)
+}
+
+/// What apply has to know of the kind.
+pub(super) fn types<'a>(draft: &'a Draft<'_>, api_version: &'a str) -> Result<patch::Types<'a>> {
+    let Kind { kind, version, .. } = &draft.kind;
+    match draft.resource.custom.as_ref().map(|custom| custom.fields(version)) {
+        Some(fields) => Ok(patch::Types::custom(api_version, kind, fields, draft.resource.traits.status)),
+        None => patch::Types::native(api_version, kind),
+    }
 }
 
 /// Reads an object as its kind does: unknown fields vanish, defaults come.

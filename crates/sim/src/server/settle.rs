@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::{PatchFormat, Verb};
 use super::core::{Answer, Core};
-use super::draft::{Draft, Operation, Reply, check_version, typed};
+use super::draft::{Draft, Operation, Reply, check_version, typed, types};
 use super::failure::{Failure, Result};
 use super::kind::Resource;
 use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
@@ -26,7 +27,7 @@ impl Core {
     pub(super) fn settle(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         match draft.operation {
             Operation::Create => self.settle_new(draft),
-            Operation::Update => settle_changed(draft),
+            Operation::Update => settle_changed(draft, self.now()),
             Operation::Delete => Ok(()),
         }
     }
@@ -90,7 +91,7 @@ impl Core {
 
     fn commit_object(&mut self, mut draft: Draft<'_>) -> Result<Answer> {
         let object = std::mem::take(&mut draft.object);
-        let mut object = match draft.resource.stored() {
+        let object = match draft.resource.stored() {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
                 if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
@@ -109,7 +110,6 @@ impl Core {
             let object = self.put(by, &key, object);
             return self.answer(&draft, &object, code);
         };
-        self.track(&draft, &before, &mut object);
         if *before == object {
             if !draft.call.options.dry_run {
                 self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
@@ -127,27 +127,6 @@ impl Core {
         self.answer(&draft, &object, code)
     }
 
-    /// Managers of fields are told of objects that were ever applied; others have none.
-    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) {
-        if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
-            return;
-        }
-        let Ok(members) = metadata::metadata(object) else { return };
-        match meta(before, "managedFields") {
-            Value::Null => drop(members.remove("managedFields")),
-            fields => {
-                let said = meta_emptied(members.get("managedFields"));
-                if !said {
-                    members.insert("managedFields".to_owned(), fields.clone());
-                    let kind = &draft.kind.kind;
-                    patch::apply::track(kind, before, object, draft.manager(), &draft.call.subresource, self.now());
-                } else {
-                    members.remove("managedFields");
-                }
-            }
-        }
-    }
-
     fn answer(&self, draft: &Draft<'_>, object: &Arc<Value>, code: u16) -> Result<Answer> {
         match draft.reply {
             Reply::Object => self.show(&draft.resource, object, &draft.kind, code),
@@ -161,12 +140,24 @@ impl Core {
     }
 }
 
-/// A client resets the managers of an object with an empty list.
-fn meta_emptied(said: Option<&Value>) -> bool {
-    said.and_then(Value::as_array).is_some_and(|list| list.iter().all(|entry| *entry == json!({})))
+/// Owners of fields are kept for objects that were ever applied; others have none.
+fn track(draft: &mut Draft<'_>, old: &Value, now: Timestamp) -> Result<()> {
+    if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
+        return Ok(());
+    }
+    if meta(old, "managedFields").as_array().is_none_or(Vec::is_empty) {
+        metadata::metadata(&mut draft.object)?.remove("managedFields");
+        return Ok(());
+    }
+    let mut object = std::mem::take(&mut draft.object);
+    let api_version = draft.kind.api_version();
+    let types = types(draft, &api_version)?;
+    patch::apply::track(&types, old, &mut object, draft.manager(), &draft.call.subresource, now);
+    draft.object = object;
+    Ok(())
 }
 
-fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
+fn settle_changed(draft: &mut Draft<'_>, now: Timestamp) -> Result<()> {
     check_version(draft)?;
     let Some(old) = draft.old.clone() else { return Err(draft::not_found(draft)) };
     let Draft { resource, kind, object, key, call, .. } = draft;
@@ -191,7 +182,11 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
         (None, "") => native::on_update(kind, object, &old),
         (None, _) => Vec::new(),
     });
-    if causes.is_empty() { native::simulated(kind, object) } else { Err(rules::invalid(kind, &key.name, causes)) }
+    if !causes.is_empty() {
+        return Err(rules::invalid(kind, &key.name, causes));
+    }
+    native::simulated(kind, object)?;
+    track(draft, &old, now)
 }
 
 /// The member stays as it was.

@@ -117,6 +117,27 @@ async fn a_custom_resource_is_refused_by_schema_by_webhook_and_by_format() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_products_own_webhooks_fill_in_and_refuse() {
+    use crate::server::admission::Webhook;
+    use webhook::admission::{Desk, Privileged, protection::ProtectionLog};
+    let server = with_clone_sets();
+    let protection_log = ProtectionLog::open(&std::env::temp_dir().join("kruise-sim-protection")).unwrap();
+    let gates = runtime::gates::Gates::parse("", None).unwrap();
+    let client = server.client("webhook");
+    let desk = Desk { gates, privileged: Privileged::Accepted, client, protection_log };
+    server.set_admission(Arc::new(Webhook::new(Arc::new(desk))));
+    let made = ok(ask(&server, &format!("POST {BETA}"), clone_set("web", "v1beta1")).await);
+    assert_eq!(made["spec"]["template"]["spec"]["restartPolicy"], "Always");
+    let patch = json!({"spec": {"selector": {"matchLabels": {"app": "other"}}}});
+    let (code, body) = ask(&server, &format!("PATCH merge {BETA}/web"), patch).await;
+    assert_eq!(code, 422, "{body}");
+    assert!(
+        body["message"].as_str().unwrap().starts_with("admission webhook \"vcloneset.kb.io\" denied the request: ")
+    );
+    assert!(body["details"]["causes"].is_array());
+}
+
+#[tokio::test(start_paused = true)]
 async fn actors_are_not_asked_by_webhooks() {
     use crate::server::call::{Call, Verb};
     let server = with_clone_sets();
