@@ -10,9 +10,8 @@ use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::metadata::{self, is_deleting, meta_text};
 use super::patch;
-use super::rules::{native, pod};
+use super::rules::{self, form, native, pod, schema};
 use super::store::Key;
-use super::subresource;
 
 /// What a draft does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +123,8 @@ impl Core {
         if !meta_text(&object, "resourceVersion").is_empty() {
             return Err(Failure::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
-        shape(&draft.resource, &draft.kind, &mut object);
+        shape(&draft.resource, &draft.kind, &mut object)?;
+        native::admit(&draft.kind, &mut object, None)?;
         (draft.operation, draft.object) = (Operation::Create, object);
         Ok(draft)
     }
@@ -140,7 +140,14 @@ impl Core {
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
                 && (is_apply || (call.verb == Verb::Update && draft.resource.traits.created_by_update));
-            return if makes { self.begin_made(draft, is_apply) } else { Err(not_found(&draft)) };
+            if makes {
+                return self.begin_made(draft, is_apply);
+            }
+            // An update of an object that is gone fails by the uid that it names, if any.
+            if call.verb == Verb::Update {
+                check_uid(&draft, &call.body)?;
+            }
+            return Err(not_found(&draft));
         }
         let Some(old) = draft.old.clone() else { return Err(not_found(&draft)) };
         let mut object = match call.verb {
@@ -152,33 +159,27 @@ impl Core {
                 body
             }
         };
-        shape(&draft.resource, &draft.kind, &mut object);
-        if call.subresource == "resize" {
-            let wanted = std::mem::replace(&mut object, (*old).clone());
-            pod::resize(&mut object, &wanted)?;
-            if let (Some(version), Ok(metadata)) =
-                (wanted.pointer("/metadata/resourceVersion"), metadata::metadata(&mut object))
-            {
-                metadata.insert("resourceVersion".to_owned(), version.clone());
-            }
+        shape(&draft.resource, &draft.kind, &mut object)?;
+        if call.subresource.is_empty() {
+            native::admit(&draft.kind, &mut object, Some(&old))?;
         }
         draft.object = object;
         Ok(draft)
     }
 
     /// An update or apply that makes the object.
-    fn begin_made<'a>(&self, mut draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
-        let body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
+    fn begin_made<'a>(&self, draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
+        let mut body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
         check_place(&draft.key, &body)?;
+        check_uid(&draft, &body)?;
         if is_apply {
             let (manager, force) = (draft.manager(), draft.call.options.force);
-            let object = patch::apply::apply(&draft.kind.kind, None, &body, manager, "", force, self.now())?;
+            let api_version = draft.kind.api_version();
+            let types = types(&draft, &api_version)?;
+            let object = patch::apply::apply(&types, None, &body, manager, "", force, self.now())?;
             return self.begin_create(draft, object);
         }
-        if !meta_text(&body, "resourceVersion").is_empty() || !meta_text(&body, "uid").is_empty() {
-            return Err(not_found(&draft));
-        }
-        draft.old = None;
+        metadata::metadata(&mut body)?.remove("resourceVersion");
         self.begin_create(draft, body)
     }
 
@@ -186,10 +187,6 @@ impl Core {
     fn begin_binding<'a>(&self, mut draft: Draft<'a>) -> Result<Draft<'a>> {
         self.load(&mut draft)?;
         let Some(old) = &draft.old else { return Err(not_found(&draft)) };
-        if is_deleting(old) {
-            let why = format!("pod {} is being deleted, cannot be assigned to a host", draft.key.name);
-            return Err(Failure::conflict(&subresource::named("pods/binding"), &draft.key.name, &why));
-        }
         let mut object = (**old).clone();
         pod::bind(&mut object, &draft.call.body, self.now())?;
         (draft.object, draft.reply) = (object, Reply::Success);
@@ -209,7 +206,10 @@ impl Core {
         let (patch, kind) = (&draft.call.body, draft.kind.kind.as_str());
         match format {
             PatchFormat::Json => patch::json::apply(old, patch),
-            PatchFormat::Merge => Ok(patch::merge::apply(old, patch)),
+            PatchFormat::Merge => {
+                patch::merge::check(patch)?;
+                Ok(patch::merge::apply(old, patch))
+            }
             PatchFormat::Strategic if draft.resource.custom.is_some() => Err(Failure::new(
                 415,
                 "UnsupportedMediaType",
@@ -221,7 +221,9 @@ impl Core {
                 let body = typed(&draft.resource, &draft.kind, patch.clone())?;
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
-                patch::apply::apply(kind, Some(old), &body, manager, &draft.call.subresource, force, self.now())
+                let api_version = draft.kind.api_version();
+                let types = types(draft, &api_version)?;
+                patch::apply::apply(&types, Some(old), &body, manager, &draft.call.subresource, force, self.now())
             }
         }
     }
@@ -243,8 +245,9 @@ impl Core {
         }
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Failure::forbidden(resource, name, &why);
-        failure.details["causes"] = json!([{"reason": "NamespaceTerminating",
-            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+        let cause = json!({"reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"});
+        metadata::put_at(&mut failure.details, &["causes"], json!([cause]));
         Err(failure)
     }
 }
@@ -253,15 +256,27 @@ pub(super) fn not_found(draft: &Draft<'_>) -> Failure {
     Failure::not_found(&draft.resource, &draft.key.name)
 }
 
-/// Fills in defaults, and drops what a CRD's schema does not know.
-pub(super) fn shape(resource: &Resource, kind: &Kind, object: &mut Value) {
+/// What apply has to know of the kind.
+pub(super) fn types<'a>(draft: &'a Draft<'_>, api_version: &'a str) -> Result<patch::Types<'a>> {
+    let Kind { kind, version, .. } = &draft.kind;
+    match draft.resource.custom.as_ref().map(|custom| custom.fields(version)) {
+        Some(fields) => Ok(patch::Types::custom(api_version, kind, fields, draft.resource.traits.status)),
+        None => patch::Types::native(api_version, kind),
+    }
+}
+
+/// Reads an object as its kind does: unknown fields vanish, defaults come.
+pub(super) fn shape(resource: &Resource, kind: &Kind, object: &mut Value) -> Result<()> {
+    form::read(kind, object)?;
     match &resource.custom {
         Some(custom) => {
-            custom.prune(&kind.version, object);
-            custom.default(&kind.version, object);
+            let Some(schema) = custom.schema(&kind.version) else { return Err(Failure::no_such_resource()) };
+            schema::prune(schema, object);
+            schema::default(schema, object);
         }
         None => native::default(kind, object),
     }
+    Ok(())
 }
 
 /// A body as an object of this kind; native kinds may leave out which it is.
@@ -338,7 +353,7 @@ pub(super) fn check_version(draft: &Draft<'_>) -> Result<()> {
     if asked.is_empty() && draft.call.verb == Verb::Update && !draft.resource.traits.unconditional {
         let message = "Invalid value: 0x0: must be specified for an update".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".to_owned() };
-        return Err(Failure::invalid(&draft.kind, &draft.key.name, &[cause]));
+        return Err(rules::invalid(&draft.kind, &draft.key.name, vec![cause]));
     }
     if !asked.is_empty() && asked != meta_text(old, "resourceVersion") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

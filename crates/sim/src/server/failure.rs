@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Kind, Resource};
+use super::kind::Resource;
+use super::metadata::put_at;
 
 /// A request that is refused, as the Status that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,30 +103,6 @@ impl Failure {
         Self { details: json!({"causes": [cause], "retryAfterSeconds": 1}), ..Self::new(504, "Timeout", message) }
     }
 
-    /// The object breaks rules: 422 with all causes.
-    #[must_use]
-    pub fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
-        let subject = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-        let mut lines: Vec<String> = Vec::new();
-        for cause in causes {
-            let line = format!("{}: {}", cause.field, cause.message);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-        let text = match lines.as_slice() {
-            [only] => only.clone(),
-            several => format!("[{}]", several.join(", ")),
-        };
-        let causes = causes
-            .iter()
-            .map(|Cause { reason, message, field }| json!({"reason": reason, "message": message, "field": field}));
-        let mut details = details(name, &kind.group, &kind.kind);
-        details.insert("causes".to_owned(), causes.collect());
-        let failure = Self::new(422, "Invalid", format!("{subject} {name:?} is invalid: {text}"));
-        Self { details: Value::Object(details), ..failure }
-    }
-
     /// The same, naming the object.
     #[must_use]
     pub fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -140,13 +117,13 @@ impl Failure {
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "code": code});
         if !reason.is_empty() {
-            status["reason"] = json!(reason);
+            put_at(&mut status, &["reason"], json!(reason));
         }
         if let Some(token) = details.get("continue") {
             // A list goes on with this; the only thing that stands in the metadata of a refusal.
-            status["metadata"] = json!({"continue": token});
+            put_at(&mut status, &["metadata", "continue"], token.clone());
         } else if !details.is_null() {
-            status["details"] = details.clone();
+            put_at(&mut status, &["details"], details.clone());
         }
         status
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::core::Core;
 use super::failure::{Failure, Result};
 use super::kind::{Kind, Resource};
-use super::metadata::meta_text;
+use super::metadata::{meta_text, put_at};
 use super::query::Query;
 use super::selector::Selector;
 
@@ -49,10 +49,10 @@ impl Core {
             objects.truncate(limit);
             if let Some(last) = objects.last() {
                 let (namespace, name) = place(last);
-                metadata["continue"] = json!(format!("{version}:{namespace}/{name}"));
+                put_at(&mut metadata, &["continue"], json!(format!("{version}:{namespace}/{name}")));
             }
             if selector.is_empty() {
-                metadata["remainingItemCount"] = json!(left);
+                put_at(&mut metadata, &["remainingItemCount"], json!(left));
             }
         }
         let items = objects.iter().map(|object| self.read(resource, object, kind)).collect::<Result<_>>()?;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::{PatchFormat, Verb};
 use super::core::{Answer, Core};
-use super::draft::{Draft, Operation, Reply, check_version, typed};
+use super::draft::{Draft, Operation, Reply, check_version, typed, types};
 use super::failure::{Failure, Result};
 use super::kind::Resource;
 use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
-use super::rules::{self, native};
+use super::rules::{self, native, pod, schema};
 use super::subresource;
 use super::{draft, patch};
 
@@ -26,7 +27,7 @@ impl Core {
     pub(super) fn settle(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         match draft.operation {
             Operation::Create => self.settle_new(draft),
-            Operation::Update => settle_changed(draft),
+            Operation::Update => settle_changed(draft, self.now()),
             Operation::Delete => Ok(()),
         }
     }
@@ -34,7 +35,7 @@ impl Core {
     fn settle_new(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         let now = self.now();
         let Draft { resource, kind, object, key, .. } = draft;
-        metadata::stamp_new(resource, object, now, &mut self.rng)?;
+        metadata::stamp_new(object, now, &mut self.rng)?;
         let prefix = meta_text(object, "generateName").to_owned();
         if meta_text(object, "name").is_empty() && !prefix.is_empty() {
             let name = self.free_name(resource, &key.namespace, &prefix);
@@ -44,20 +45,19 @@ impl Core {
         if draft.call.verb != Verb::Patch(PatchFormat::Apply) {
             metadata::metadata(object)?.remove("managedFields");
         }
-        match &resource.custom {
-            Some(_) if resource.traits.status => {
-                object.as_object_mut().and_then(|members| members.remove("status"));
-            }
-            Some(_) => {}
-            None => native::prepare_create(kind, object),
+        let version = kind.version.as_str();
+        let schema = resource.custom.as_ref().and_then(|custom| custom.schema(version));
+        match schema {
+            Some(schema) => schema::prepare_create(schema, object),
+            None if native::is_known(kind) => native::prepare_create(kind, object),
+            None => return Err(Failure::not_simulated(format!("creation of a {}", kind.kind))),
         }
-        subresource::prepare_new(resource, object)?;
         let mut causes = rules::metadata::on_create(kind, object);
-        causes.extend(match &resource.custom {
-            Some(custom) => custom.validate(&kind.version, object),
+        causes.extend(match schema {
+            Some(schema) => schema::validate(schema, object),
             None => native::on_create(kind, object),
         });
-        if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
+        if causes.is_empty() { native::simulated(kind, object) } else { Err(rules::invalid(kind, &key.name, causes)) }
     }
 
     /// A name that nobody has; after some tries any, which is then refused.
@@ -91,11 +91,11 @@ impl Core {
 
     fn commit_object(&mut self, mut draft: Draft<'_>) -> Result<Answer> {
         let object = std::mem::take(&mut draft.object);
-        let mut object = match draft.resource.stored() {
+        let object = match draft.resource.stored() {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
-                if let Some(custom) = &draft.resource.custom {
-                    custom.default(&stored.version, &mut object);
+                if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
+                    schema::default(schema, &mut object);
                 }
                 object
             }
@@ -110,7 +110,6 @@ impl Core {
             let object = self.put(by, &key, object);
             return self.answer(&draft, &object, code);
         };
-        self.track(&draft, &before, &mut object);
         if *before == object {
             if !draft.call.options.dry_run {
                 self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
@@ -128,27 +127,6 @@ impl Core {
         self.answer(&draft, &object, code)
     }
 
-    /// Managers of fields are told of objects that were ever applied; others have none.
-    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) {
-        if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
-            return;
-        }
-        let Ok(members) = metadata::metadata(object) else { return };
-        match meta(before, "managedFields") {
-            Value::Null => drop(members.remove("managedFields")),
-            fields => {
-                let said = meta_emptied(members.get("managedFields"));
-                if !said {
-                    members.insert("managedFields".to_owned(), fields.clone());
-                    let kind = &draft.kind.kind;
-                    patch::apply::track(kind, before, object, draft.manager(), &draft.call.subresource, self.now());
-                } else {
-                    members.remove("managedFields");
-                }
-            }
-        }
-    }
-
     fn answer(&self, draft: &Draft<'_>, object: &Arc<Value>, code: u16) -> Result<Answer> {
         match draft.reply {
             Reply::Object => self.show(&draft.resource, object, &draft.kind, code),
@@ -162,56 +140,57 @@ impl Core {
     }
 }
 
-/// A client resets the managers of an object with an empty list.
-fn meta_emptied(said: Option<&Value>) -> bool {
-    said.and_then(Value::as_array).is_some_and(|list| list.iter().all(|entry| *entry == json!({})))
+/// Owners of fields are kept for objects that were ever applied; others have none.
+fn track(draft: &mut Draft<'_>, old: &Value, now: Timestamp) -> Result<()> {
+    if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
+        return Ok(());
+    }
+    if meta(old, "managedFields").as_array().is_none_or(Vec::is_empty) {
+        metadata::metadata(&mut draft.object)?.remove("managedFields");
+        return Ok(());
+    }
+    let mut object = std::mem::take(&mut draft.object);
+    let api_version = draft.kind.api_version();
+    let types = types(draft, &api_version)?;
+    patch::apply::track(&types, old, &mut object, draft.manager(), &draft.call.subresource, now);
+    draft.object = object;
+    Ok(())
 }
 
-fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
+fn settle_changed(draft: &mut Draft<'_>, now: Timestamp) -> Result<()> {
     check_version(draft)?;
     let Some(old) = draft.old.clone() else { return Err(draft::not_found(draft)) };
     let Draft { resource, kind, object, key, call, .. } = draft;
     *object = typed(resource, kind, std::mem::take(object))?;
     metadata::restore(object, &old)?;
     let sub = call.subresource.as_str();
-    match (&resource.custom, sub) {
+    let schema = resource.custom.as_ref().and_then(|custom| custom.schema(&kind.version));
+    match (schema, sub) {
         (None, "status") => native::prepare_status(kind, object, &old),
-        (None, "") => native::prepare_update(kind, object, &old),
-        (Some(_), "status") => only_status(object, &old)?,
-        (Some(_), "") if resource.traits.status => keep(object, &old, "status"),
+        (None, "" | "scale") => native::prepare_update(kind, object, &old),
+        (None, "resize") => pod::resize(object, &old)?,
+        (None, "finalize") => keep(object, &old, "status"),
+        (Some(_), "status") => schema::prepare_status(object, &old),
+        (Some(schema), _) => schema::prepare_update(schema, object, &old),
         _ => {}
     }
-    subresource::prepare_changed(resource, sub, object, &old);
-    metadata::count_generation(resource, object, &old);
     let mut causes = rules::metadata::on_update(kind, object, &old);
-    causes.extend(match (&resource.custom, sub) {
-        (Some(custom), _) => custom.validate(&kind.version, object),
+    causes.extend(match (schema, sub) {
+        (Some(schema), "status") => schema::validate_status(schema, object),
+        (Some(schema), _) => schema::validate(schema, object),
         (None, "status") => native::on_status(kind, object, &old),
         (None, "") => native::on_update(kind, object, &old),
         (None, _) => Vec::new(),
     });
-    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
-}
-
-/// A write to the status of a custom resource changes nothing else.
-fn only_status(object: &mut Value, old: &Value) -> Result<()> {
-    let fields = meta(object, "managedFields").clone();
-    let status = object.get("status").cloned();
-    *object = old.clone();
-    if !fields.is_null() {
-        metadata::metadata(object)?.insert("managedFields".to_owned(), fields);
+    if !causes.is_empty() {
+        return Err(rules::invalid(kind, &key.name, causes));
     }
-    if let Some(members) = object.as_object_mut() {
-        match status {
-            Some(status) => drop(members.insert("status".to_owned(), status)),
-            None => drop(members.remove("status")),
-        }
-    }
-    Ok(())
+    native::simulated(kind, object)?;
+    track(draft, &old, now)
 }
 
 /// The member stays as it was.
-pub(super) fn keep(object: &mut Value, old: &Value, member: &str) {
+fn keep(object: &mut Value, old: &Value, member: &str) {
     if let Some(members) = object.as_object_mut() {
         match old.get(member) {
             Some(value) => drop(members.insert(member.to_owned(), value.clone())),

@@ -1,7 +1,4 @@
-//! Subresources, and what the server itself adds to objects of single kinds.
-//!
-//! The kinds here are those where kube-apiserver does more than store: Namespaces have their own finalizers, claims and
-//! volumes get one when they are made, `scale` shows any workload in one form.
+//! Subresources that are no part of the object: `scale` shows any workload in one form.
 
 use std::sync::Arc;
 
@@ -12,8 +9,8 @@ use super::core::{Answer, Core};
 use super::draft::{Draft, Reply, typed};
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource, Traits};
-use super::metadata::{self, at, meta, meta_text, text_at};
-use super::patch;
+use super::metadata::{at, meta, meta_text, put_at, text_at};
+use super::{patch, rules};
 
 impl Core {
     /// A change of the Scale as a change of the object.
@@ -37,7 +34,7 @@ impl Core {
         if replicas < 0 {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
             let cause = Cause { reason: "FieldValueInvalid", message, field: "spec.replicas".to_owned() };
-            return Err(Failure::invalid(&kind, &draft.key.name, &[cause]));
+            return Err(rules::invalid(&kind, &draft.key.name, vec![cause]));
         }
         for member in ["uid", "resourceVersion"] {
             let asked = meta_text(&wanted, member);
@@ -47,7 +44,8 @@ impl Core {
             }
         }
         let mut object = (*old).clone();
-        set(&mut object, spec_path(&draft.resource, &draft.kind), json!(replicas))?;
+        let path = spec_path(&draft.resource, &draft.kind).split('/').filter(|member| !member.is_empty());
+        put_at(&mut object, &path.collect::<Vec<_>>(), json!(replicas));
         (draft.object, draft.reply) = (object, Reply::Scale);
         Ok(draft)
     }
@@ -69,14 +67,14 @@ pub(super) fn scale_of(resource: &Resource, kind: &Kind, object: &Value) -> Resu
         "status": {"replicas": number(replicas)}});
     for member in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if !meta(object, member).is_null() {
-            scale["metadata"][member] = meta(object, member).clone();
+            put_at(&mut scale, &["metadata", member], meta(object, member).clone());
         }
     }
     if wanted != 0 {
-        scale["spec"]["replicas"] = json!(wanted);
+        put_at(&mut scale, &["spec", "replicas"], json!(wanted));
     }
     if !selector.is_empty() {
-        scale["status"]["selector"] = json!(selector);
+        put_at(&mut scale, &["status", "selector"], json!(selector));
     }
     Ok(scale)
 }
@@ -84,17 +82,6 @@ pub(super) fn scale_of(resource: &Resource, kind: &Kind, object: &Value) -> Resu
 fn spec_path<'a>(resource: &'a Resource, kind: &Kind) -> &'a str {
     let scale = resource.custom.as_ref().and_then(|custom| custom.scale(&kind.version));
     scale.map_or("/spec/replicas", |scale| &scale.spec_replicas)
-}
-
-fn set(object: &mut Value, pointer: &str, value: Value) -> Result<()> {
-    let mut place = object;
-    for member in pointer.split('/').filter(|member| !member.is_empty()) {
-        let members =
-            place.as_object_mut().ok_or_else(|| Failure::bad_request(format!("{pointer} is not an object")))?;
-        place = members.entry(member).or_insert_with(|| json!({}));
-    }
-    *place = value;
-    Ok(())
 }
 
 /// A label selector as `kubectl` writes it.
@@ -144,48 +131,8 @@ pub(super) fn success() -> Answer {
     Answer { code: 201, body: Arc::new(body) }
 }
 
-/// What the server adds to a new object of some kinds.
-pub(super) fn prepare_new(resource: &Resource, object: &mut Value) -> Result<()> {
-    let protection = match resource.id.as_str() {
-        "namespaces" => {
-            let name = meta_text(object, "name").to_owned();
-            let labels = metadata::metadata(object)?.entry("labels").or_insert_with(|| json!({}));
-            labels["kubernetes.io/metadata.name"] = json!(name);
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
-            object["status"] = json!({"phase": "Active"});
-            return Ok(());
-        }
-        "persistentvolumeclaims" => PVC_PROTECTION,
-        "persistentvolumes" => PV_PROTECTION,
-        _ => return Ok(()),
-    };
-    let finalizers = metadata::metadata(object)?.entry("finalizers").or_insert_with(|| json!([]));
-    if let Some(list) = finalizers.as_array_mut()
-        && !list.iter().any(|name| name == protection)
-    {
-        list.push(json!(protection));
-    }
-    Ok(())
-}
-
 /// Keeps a claim that a Pod uses.
 pub(super) const PVC_PROTECTION: &str = "kubernetes.io/pvc-protection";
-const PV_PROTECTION: &str = "kubernetes.io/pv-protection";
-
-/// What the server keeps of the old object of some kinds.
-pub(super) fn prepare_changed(resource: &Resource, subresource: &str, object: &mut Value, old: &Value) {
-    if resource.id != "namespaces" {
-        return;
-    }
-    if subresource != "finalize"
-        && let Some(members) = object.as_object_mut()
-    {
-        members.insert("spec".to_owned(), at(old, &["spec"]).clone());
-    }
-    if subresource != "status" {
-        super::settle::keep(object, old, "status");
-    }
-}
 
 /// Whether the content of a namespace is not gone yet.
 pub(super) fn namespace_is_held(namespace: &Value) -> bool {
