@@ -156,15 +156,25 @@ pub struct Behind {
     pub wait: VersionWait,
 }
 
-/// The first object that the cache shows older than our own last write: the CloneSet or one of its Pods (CS-15, CS-91).
+/// The first object that the cache shows older than our own last write: the CloneSet, one of its Pods, or one of its
+/// revisions (CS-15, CS-91).
 ///
-/// The CloneSet counts too: a status that is already written must not be written again from a stale copy.
+/// The CloneSet counts too: a status that is already written must not be written again from a stale copy. So do
+/// revisions: the number of a new one is chosen by those that are there (RV-4).
 #[must_use]
-pub fn behind(versions: &VersionExpectations, cloneset: &CloneSet, pods: &[Arc<Pod>], now: Instant) -> Option<Behind> {
+pub fn behind(
+    versions: &VersionExpectations,
+    cloneset: &CloneSet,
+    pods: &[Arc<Pod>],
+    revisions: &[Arc<ControllerRevision>],
+    now: Instant,
+) -> Option<Behind> {
     let waiting = |resource: Resource, metadata: &Metadata| {
         let wait = versions.waiting(&metadata.uid, &metadata.resource_version, now)?;
         let key = ObjectKey::new(metadata.namespace.clone(), metadata.name.clone());
         Some(Behind { object: ObjectId { resource, key }, uid: metadata.uid.clone(), wait })
     };
-    waiting(CLONE_SET, &cloneset.metadata).or_else(|| pods.iter().find_map(|pod| waiting(POD, &pod.metadata)))
+    waiting(CLONE_SET, &cloneset.metadata)
+        .or_else(|| pods.iter().find_map(|pod| waiting(POD, &pod.metadata)))
+        .or_else(|| revisions.iter().find_map(|stored| waiting(CONTROLLER_REVISION, &stored.metadata)))
 }

@@ -104,16 +104,16 @@ impl Reconciler {
         };
         let owner = Owner { reference: Reference::of(cloneset.as_ref()) };
         let owned = this.stores.owned_pods(&cloneset, &selector);
+        let history = this.stores.revisions_of(&cloneset, &selector);
         // CS-15, ruling 19
         if let Some(Behind { object, uid, wait }) =
-            observe::behind(&this.expectations.versions, &cloneset, &owned.pods, clock::instant())
+            observe::behind(&this.expectations.versions, &cloneset, &owned.pods, &history, clock::instant())
         {
             return Ok(Requeue::After(this.live.version(key, &object, &uid, wait).await));
         }
         if let Some(step) = owned.references {
             this.act(&owner, &[step]).await.into_result().context("put owner references right")?;
         }
-        let history = this.stores.revisions_of(&cloneset, &selector);
         let collisions = cloneset.status.as_ref().map_or(0, |status| status.collision_count);
         let Some(revisions) = this.settle(&owner, &cloneset, history, collisions).await? else {
             return Ok(Requeue::Done);

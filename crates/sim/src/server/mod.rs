@@ -235,6 +235,10 @@ impl crate::actors::Cluster for Server {
     fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         Self::get(self, resource, namespace, name)
     }
+
+    fn garbage(&self) -> Vec<Call> {
+        Self::garbage(self)
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ impl Machine {
             }
             let id = format!("containerd://{}", digest(scene.chance));
             container.start(spec, id, &stamp);
+            // After the return of a lost node what was late comes in any order: a stop of the run before is void.
+            container.course += 1;
             started.push(Turn { container: index, course: container.course });
         }
         if self.is_alive() {
