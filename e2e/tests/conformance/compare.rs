@@ -39,7 +39,7 @@ fn differ(place: &str, real: &Value, simulated: &Value, found: &mut Vec<String>)
     }
 }
 
-/// Messages end where they begin to show Go's own words: the difference of two Pods, or what the block says.
+/// Messages end where they begin to show Go's own words: the difference of two specs, a whole object, or what the block says.
 fn cut(value: &Value, block: &Block) -> Value {
     match value {
         Value::Object(fields) => fields
@@ -58,7 +58,10 @@ fn cut_text<'a>(text: &'a str, block: &Block) -> &'a str {
     let until = |word: &str| text.split(word).next().unwrap_or_default();
     match &block.until {
         Some(word) => until(word),
-        None if text.contains("pod updates may not change fields other than") => until("{"),
+        None if text.contains("may not change fields other than") || text.contains("is immutable after creation") => {
+            until("\n")
+        }
+        None if text.contains("Invalid value: \"{") => until("Invalid value: \"{"),
         None => text,
     }
 }
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_difference_of_two_pods_is_not_compared() {
-        let body = |rest: &str| json!({"message": format!("pod updates may not change fields other than x {{{rest}")});
+        let body = |rest: &str| json!({"message": format!("pod updates may not change fields other than x\n{rest}")});
         assert!(answers(&Block::default(), &body("Go"), &body("ours")).is_empty());
     }
 }

@@ -34,6 +34,11 @@ impl Normaliser {
             let next = format!("{prefix}<generated{}>", self.generated.len() + 1);
             self.generated.entry(name.to_owned()).or_insert(next);
         }
+        // An object that is refused is named too.
+        let message = of("message").filter(|message| message.contains("metadata.generateName: "));
+        if let (Some(_), Some(name)) = (message, value.pointer("/details/name").and_then(Value::as_str)) {
+            self.generated.insert(name.to_owned(), "<generated>".to_owned());
+        }
         match value {
             Value::Object(fields) => fields.values().for_each(|value| self.name(value)),
             Value::Array(items) => items.iter().for_each(|value| self.name(value)),
@@ -66,13 +71,22 @@ impl Normaliser {
                     let next = format!("<version{}>", self.versions.len() + 1);
                     *version = self.versions.entry(version.clone()).or_insert(next).clone();
                 }
-                ("continue", Value::String(token)) => "<continue>".clone_into(token),
+                ("continue", Value::String(token)) if !token.is_empty() => "<continue>".clone_into(token),
                 _ => {}
             }
             self.walk(value);
         }
         if !self.managed_fields {
             fields.remove("managedFields");
+        }
+        // The causes come in no order where the real server walks over a map of Go; the message repeats them.
+        if let Some(Value::Array(causes)) = fields.get_mut("causes") {
+            causes.sort_by_key(ToString::to_string);
+        }
+        if let Some(Value::String(message)) = fields.get_mut("message")
+            && let Some((before, _)) = message.split_once(" is invalid: [")
+        {
+            *message = format!("{before} is invalid: [...]");
         }
     }
 
@@ -92,10 +106,13 @@ impl Normaliser {
             *text = text.replace(&uid, next);
         }
         // `too old resource version: 1 (345)`
-        if let Some((before, rest)) = text.split_once("too old resource version: 1 (")
-            && let Some((_, after)) = rest.split_once(')')
-        {
-            *text = format!("{before}too old resource version: 1 (<version>){after}");
+        for place in ["too old resource version: 1 (", "in the precondition (", "in record ("] {
+            if let Some((before, rest)) = text.split_once(place)
+                && let Some((number, after)) = rest.split_once(')')
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                *text = format!("{before}{place}<version>){after}");
+            }
         }
     }
 }

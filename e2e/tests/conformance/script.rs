@@ -3,17 +3,17 @@
 //! ```text
 //! # What the block is about.
 //! let pod = {apiVersion: v1, kind: Pod, spec: {containers: [{name: c, image: i}]}}
-//! POST pods as first
+//! POST pods as first -> 201
 //! pod {metadata: {name: a}}
 //! ---
 //! MERGE pods/a?fieldManager=x
 //! {metadata: {resourceVersion: "{rv:first}"}}
 //! ---
-//! WATCH pods?resourceVersion={rv:first} events 2
+//! WATCH pods?resourceVersion={rv:first} events 2 -> 200
 //! ```
 //!
 //! `MERGE`, `JSON`, `STRATEGIC` and `APPLY` are PATCH with that content type. A path without a leading slash is one of the
-//! script's namespace. After the request come headers; `simulator: refuses` instead says that the simulator answers 501,
+//! script's namespace. The arrow tells the code of the real server, for the reader. After the request come headers; `simulator: refuses` instead says that the simulator answers 501,
 //! and `until: text` that messages are compared up to this text only. A body is JSON or YAML; a word before it names the
 //! `let` that it is merged into; after `!` it is sent as it stands. `COMPACT` makes older versions expire.
 
@@ -37,6 +37,8 @@ pub(crate) struct Block {
     /// The request line.
     pub(crate) title: String,
     pub(crate) alias: Option<String>,
+    /// The code that the real server answers.
+    pub(crate) expected: Option<u16>,
     pub(crate) refused: bool,
     pub(crate) until: Option<String>,
     method: String,
@@ -96,6 +98,7 @@ impl Block {
             match word().as_str() {
                 "" => break,
                 "as" => block.alias = Some(word()),
+                "->" => block.expected = Some(word().parse().context("which code")?),
                 "events" => block.events = word().parse().context("how many events")?,
                 other => bail!("unknown word {other}"),
             }
@@ -167,21 +170,30 @@ impl Captured {
 
     /// Fills in `{ns}`, `{rv:name}`, `{uid:name}`, `{name:name}` and `{continue:name}`.
     fn fill(&self, text: &str) -> Result<String> {
-        let mut filled = text.replace("{ns}", &self.namespace);
-        for (word, field) in
-            [("rv", "resourceVersion"), ("uid", "uid"), ("name", "name"), ("continue", "continue")]
-        {
-            let opening = format!("{{{word}:");
-            while let Some((before, rest)) = filled.split_once(&opening) {
-                // `{name: x}` is YAML.
-                let Some((alias, after)) = rest.split_once('}').filter(|(alias, _)| !alias.starts_with(' ')) else { break };
-                let answer = self.answers.get(alias).with_context(|| format!("no answer {alias}"))?;
-                let value = answer.pointer(&format!("/body/metadata/{field}")).and_then(Value::as_str);
-                let value = value.with_context(|| format!("no {field} in {alias}: {answer}"))?;
-                filled = format!("{before}{value}{after}");
-            }
+        let (mut filled, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            // YAML has a space after its colons.
+            let variable = after.split_once('}').filter(|(inner, _)| {
+                *inner == "ns" || inner.split_once(':').is_some_and(|(_, alias)| alias.starts_with(char::is_alphanumeric))
+            });
+            rest = if let Some((inner, after)) = variable {
+                filled.push_str(self.value(inner)?);
+                after
+            } else {
+                filled.push('{');
+                after
+            };
         }
-        Ok(filled)
+        Ok(filled + rest)
+    }
+
+    fn value(&self, variable: &str) -> Result<&str> {
+        let Some((word, alias)) = variable.split_once(':') else { return Ok(&self.namespace) };
+        let field = if word == "rv" { "resourceVersion" } else { word };
+        let answer = self.answers.get(alias).with_context(|| format!("no answer {alias}"))?;
+        let value = answer.pointer(&format!("/body/metadata/{field}")).and_then(Value::as_str);
+        value.with_context(|| format!("no {field} in {alias}: {answer}"))
     }
 }
 
@@ -209,7 +221,9 @@ fn in_namespace(path: &str) -> String {
 }
 
 fn yaml(text: &str) -> Result<Value> {
-    serde_saphyr::from_str(text).with_context(|| format!("not YAML: {text}"))
+    // `y` and `n` are letters.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).with_context(|| format!("not YAML: {text}"))
 }
 
 /// RFC 7386, but null stays, so that a script can send it.
