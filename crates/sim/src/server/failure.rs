@@ -1,6 +1,8 @@
 //! Refusals: the Status bodies of kube-apiserver.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::kind::{Kind, Resource};
 
 /// A request that is refused, as the Status that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +44,117 @@ impl Failure {
         Self::new(501, "NotImplemented", format!("simulator: {what}"))
     }
 
+    /// The request can't be understood: 400.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// There is no such object: 404.
+    #[must_use]
+    pub fn not_found(resource: &Resource, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{} {name:?} not found", resource.id)).about(resource, name)
+    }
+
+    /// There is no such path: 404.
+    #[must_use]
+    pub fn no_such_resource() -> Self {
+        Self { details: json!({}), ..Self::new(404, "NotFound", "the server could not find the requested resource") }
+    }
+
+    /// There is such an object already: 409.
+    #[must_use]
+    pub fn already_exists(resource: &Resource, name: &str) -> Self {
+        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", resource.id)).about(resource, name)
+    }
+
+    /// The object is not as the request takes it to be: 409.
+    #[must_use]
+    pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.id))
+            .about(resource, name)
+    }
+
+    /// Not allowed: 403.
+    #[must_use]
+    pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        Self::new(403, "Forbidden", format!("{} {name:?} is forbidden: {why}", resource.id)).about(resource, name)
+    }
+
+    /// The verb is not for this path: 405.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self { details: json!({}), ..Self::new(405, "MethodNotAllowed", message) }
+    }
+
+    /// The version is no longer there: 410.
+    #[must_use]
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    /// The version is not there yet: 504, to be tried again in a second.
+    #[must_use]
+    pub fn too_large_version(asked: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+        Self { details: json!({"causes": [cause], "retryAfterSeconds": 1}), ..Self::new(504, "Timeout", message) }
+    }
+
+    /// The object breaks rules: 422 with all causes.
+    #[must_use]
+    pub fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
+        let subject = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+        let mut lines: Vec<String> = Vec::new();
+        for cause in causes {
+            let line = format!("{}: {}", cause.field, cause.message);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let text = match lines.as_slice() {
+            [only] => only.clone(),
+            several => format!("[{}]", several.join(", ")),
+        };
+        let causes = causes
+            .iter()
+            .map(|Cause { reason, message, field }| json!({"reason": reason, "message": message, "field": field}));
+        let mut details = details(name, &kind.group, &kind.kind);
+        details.insert("causes".to_owned(), causes.collect());
+        let failure = Self::new(422, "Invalid", format!("{subject} {name:?} is invalid: {text}"));
+        Self { details: Value::Object(details), ..failure }
+    }
+
+    /// The same, naming the object.
+    #[must_use]
+    pub fn about(mut self, resource: &Resource, name: &str) -> Self {
+        self.details = Value::Object(details(name, resource.group(), resource.plural()));
+        self
+    }
+
     /// The body.
     #[must_use]
     pub fn status(&self) -> Value {
         let Self { code, reason, message, details } = self;
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, "code": code});
-        if !details.is_null() {
+            "message": message, "code": code});
+        if !reason.is_empty() {
+            status["reason"] = json!(reason);
+        }
+        if let Some(token) = details.get("continue") {
+            // A list goes on with this; the only thing that stands in the metadata of a refusal.
+            status["metadata"] = json!({"continue": token});
+        } else if !details.is_null() {
             status["details"] = details.clone();
         }
         status
     }
+}
+
+/// `details` of a Status; empty members are left out.
+#[must_use]
+pub fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
+    let members = [("name", name), ("group", group), ("kind", kind)];
+    members.into_iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), json!(text))).collect()
 }

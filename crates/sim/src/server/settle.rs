@@ -1,0 +1,228 @@
+//! The server's own part of a write, its rules, and the moment it is stored.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::call::{PatchFormat, Verb};
+use super::core::{Answer, Core};
+use super::draft::{Draft, Operation, Reply, check_version, typed};
+use super::failure::{Failure, Result};
+use super::kind::Resource;
+use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
+use super::rules::{self, native};
+use super::subresource;
+use super::{draft, patch};
+
+/// What came of a commit.
+pub(super) enum Outcome {
+    Done(Answer),
+    /// The stored object is no longer the one that the draft began with.
+    Changed,
+}
+
+impl Core {
+    /// The object after the mutating hooks gets what only the server says of it, and is judged.
+    pub(super) fn settle(&mut self, draft: &mut Draft<'_>) -> Result<()> {
+        match draft.operation {
+            Operation::Create => self.settle_new(draft),
+            Operation::Update => settle_changed(draft),
+            Operation::Delete => Ok(()),
+        }
+    }
+
+    fn settle_new(&mut self, draft: &mut Draft<'_>) -> Result<()> {
+        let now = self.now();
+        let Draft { resource, kind, object, key, .. } = draft;
+        metadata::stamp_new(resource, object, now, &mut self.rng)?;
+        let prefix = meta_text(object, "generateName").to_owned();
+        if meta_text(object, "name").is_empty() && !prefix.is_empty() {
+            let name = self.free_name(resource, &key.namespace, &prefix);
+            metadata::metadata(object)?.insert("name".to_owned(), json!(name));
+        }
+        meta_text(object, "name").clone_into(&mut key.name);
+        if draft.call.verb != Verb::Patch(PatchFormat::Apply) {
+            metadata::metadata(object)?.remove("managedFields");
+        }
+        match &resource.custom {
+            Some(_) if resource.traits.status => {
+                object.as_object_mut().and_then(|members| members.remove("status"));
+            }
+            Some(_) => {}
+            None => native::prepare_create(kind, object),
+        }
+        subresource::prepare_new(resource, object)?;
+        let mut causes = rules::metadata::on_create(kind, object);
+        causes.extend(match &resource.custom {
+            Some(custom) => custom.validate(&kind.version, object),
+            None => native::on_create(kind, object),
+        });
+        if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
+    }
+
+    /// A name that nobody has; after some tries any, which is then refused.
+    fn free_name(&mut self, resource: &Resource, namespace: &str, prefix: &str) -> String {
+        let mut name = metadata::generated_name(prefix, &mut self.rng);
+        for _ in 0..8 {
+            if self.store.get(&resource.id, namespace, &name).is_none() {
+                break;
+            }
+            name = metadata::generated_name(prefix, &mut self.rng);
+        }
+        name
+    }
+
+    /// Stores what was drafted, unless the stored object changed since.
+    pub(super) fn commit(&mut self, draft: Draft<'_>) -> Result<Outcome> {
+        let found = self.store.get(&draft.key.resource, &draft.key.namespace, &draft.key.name);
+        match (found, &draft.before) {
+            (Some(_), None) if draft.call.verb == Verb::Create => {
+                return Err(Failure::already_exists(&draft.resource, &draft.key.name));
+            }
+            (None, None) => {}
+            (Some(found), Some(before)) if Arc::ptr_eq(found, before) => {}
+            _ => return Ok(Outcome::Changed),
+        }
+        match draft.operation {
+            Operation::Delete => self.commit_deletion(draft).map(Outcome::Done),
+            Operation::Create | Operation::Update => self.commit_object(draft).map(Outcome::Done),
+        }
+    }
+
+    fn commit_object(&mut self, mut draft: Draft<'_>) -> Result<Answer> {
+        let object = std::mem::take(&mut draft.object);
+        let mut object = match draft.resource.stored() {
+            Some(stored) if stored.version != draft.kind.version => {
+                let mut object = self.convert(&draft.resource, object, stored)?;
+                if let Some(custom) = &draft.resource.custom {
+                    custom.default(&stored.version, &mut object);
+                }
+                object
+            }
+            _ => object,
+        };
+        let code = if draft.operation == Operation::Create { 201 } else { 200 };
+        let (by, key, before) = (draft.by(), draft.key.clone(), draft.before.clone());
+        let Some(before) = before else {
+            if draft.call.options.dry_run {
+                return self.answer(&draft, &Arc::new(object), code);
+            }
+            let object = self.put(by, &key, object);
+            return self.answer(&draft, &object, code);
+        };
+        self.track(&draft, &before, &mut object);
+        if *before == object {
+            if !draft.call.options.dry_run {
+                self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
+            }
+            return self.answer(&draft, &before, code);
+        }
+        if draft.call.options.dry_run {
+            return self.answer(&draft, &Arc::new(object), code);
+        }
+        if is_released(&draft.resource, &before, &object) {
+            self.erase(by, &key, &before);
+            return self.answer(&draft, &Arc::new(object), code);
+        }
+        let object = self.put(by, &key, object);
+        self.answer(&draft, &object, code)
+    }
+
+    /// Managers of fields are told of objects that were ever applied; others have none.
+    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) {
+        if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
+            return;
+        }
+        let Ok(members) = metadata::metadata(object) else { return };
+        match meta(before, "managedFields") {
+            Value::Null => drop(members.remove("managedFields")),
+            fields => {
+                let said = meta_emptied(members.get("managedFields"));
+                if !said {
+                    members.insert("managedFields".to_owned(), fields.clone());
+                    let kind = &draft.kind.kind;
+                    patch::apply::track(kind, before, object, draft.manager(), &draft.call.subresource, self.now());
+                } else {
+                    members.remove("managedFields");
+                }
+            }
+        }
+    }
+
+    fn answer(&self, draft: &Draft<'_>, object: &Arc<Value>, code: u16) -> Result<Answer> {
+        match draft.reply {
+            Reply::Object => self.show(&draft.resource, object, &draft.kind, code),
+            Reply::Scale => {
+                let object = self.read(&draft.resource, object, &draft.kind)?;
+                let body = Arc::new(subresource::scale_of(&draft.resource, &draft.kind, &object)?);
+                Ok(Answer { code, body })
+            }
+            Reply::Success => Ok(subresource::success()),
+        }
+    }
+}
+
+/// A client resets the managers of an object with an empty list.
+fn meta_emptied(said: Option<&Value>) -> bool {
+    said.and_then(Value::as_array).is_some_and(|list| list.iter().all(|entry| *entry == json!({})))
+}
+
+fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
+    check_version(draft)?;
+    let Some(old) = draft.old.clone() else { return Err(draft::not_found(draft)) };
+    let Draft { resource, kind, object, key, call, .. } = draft;
+    *object = typed(resource, kind, std::mem::take(object))?;
+    metadata::restore(object, &old)?;
+    let sub = call.subresource.as_str();
+    match (&resource.custom, sub) {
+        (None, "status") => native::prepare_status(kind, object, &old),
+        (None, "") => native::prepare_update(kind, object, &old),
+        (Some(_), "status") => only_status(object, &old)?,
+        (Some(_), "") if resource.traits.status => keep(object, &old, "status"),
+        _ => {}
+    }
+    subresource::prepare_changed(resource, sub, object, &old);
+    metadata::count_generation(resource, object, &old);
+    let mut causes = rules::metadata::on_update(kind, object, &old);
+    causes.extend(match (&resource.custom, sub) {
+        (Some(custom), _) => custom.validate(&kind.version, object),
+        (None, "status") => native::on_status(kind, object, &old),
+        (None, "") => native::on_update(kind, object, &old),
+        (None, _) => Vec::new(),
+    });
+    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
+}
+
+/// A write to the status of a custom resource changes nothing else.
+fn only_status(object: &mut Value, old: &Value) -> Result<()> {
+    let fields = meta(object, "managedFields").clone();
+    let status = object.get("status").cloned();
+    *object = old.clone();
+    if !fields.is_null() {
+        metadata::metadata(object)?.insert("managedFields".to_owned(), fields);
+    }
+    if let Some(members) = object.as_object_mut() {
+        match status {
+            Some(status) => drop(members.insert("status".to_owned(), status)),
+            None => drop(members.remove("status")),
+        }
+    }
+    Ok(())
+}
+
+/// The member stays as it was.
+pub(super) fn keep(object: &mut Value, old: &Value, member: &str) {
+    if let Some(members) = object.as_object_mut() {
+        match old.get(member) {
+            Some(value) => drop(members.insert(member.to_owned(), value.clone())),
+            None => drop(members.remove(member)),
+        }
+    }
+}
+
+/// Whether nothing keeps a deleted object any longer.
+fn is_released(resource: &Resource, before: &Value, object: &Value) -> bool {
+    let grace = meta(before, "deletionGracePeriodSeconds").as_i64().unwrap_or_default();
+    let held = resource.id == "namespaces" && subresource::namespace_is_held(object);
+    is_deleting(before) && grace == 0 && !held && finalizers(object).next().is_none()
+}
