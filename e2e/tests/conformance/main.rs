@@ -75,7 +75,7 @@ async fn conform(test: &str) -> Result<()> {
         std::fs::write(folder.join(format!("{name}.txt")), written(&script, &real)?)?;
         return Ok(());
     }
-    let simulated = play(&script, &Server::simulated().await?).await?;
+    let simulated = play(&script, &Server::simulated()?).await?;
     for ((block, real), simulated) in script.blocks.iter().zip(&real).zip(&simulated) {
         let found = compare::answers(block, real, simulated);
         if !found.is_empty() {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use e2e::apiserver::ApiServer;
 use e2e::wait::{self, Seen};
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -23,19 +24,28 @@ static DEFINED: OnceCell<()> = OnceCell::const_new();
 /// One of the two.
 pub(crate) struct Server {
     client: kube::Client,
+    simulated: Option<sim::server::Server>,
 }
 
 impl Server {
     /// The kube-apiserver that all scripts share.
     pub(crate) async fn real() -> Result<Self> {
-        let client = ApiServer::shared().await?.client().await?;
+        let file = Kubeconfig::read_from(ApiServer::shared().await?.kubeconfig())?;
+        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        // A refusal with a time to wait is an answer like any other.
+        config.default_retry = false;
+        let client = kube::Client::try_from(config)?;
         DEFINED.get_or_try_init(|| define(&client)).await?;
-        Ok(Self { client })
+        Ok(Self { client, simulated: None })
     }
 
-    /// A new simulated one.
-    pub(crate) async fn simulated() -> Result<Self> {
-        anyhow::bail!("not yet")
+    /// A simulated one of the script's own.
+    pub(crate) fn simulated() -> Result<Self> {
+        let server = sim::server::Server::new(runtime::clock::Clock::system(), 1);
+        for crd in definitions()? {
+            server.install(&crd).map_err(|failure| anyhow!("{failure:?}"))?;
+        }
+        Ok(Self { client: server.client("user"), simulated: Some(server) })
     }
 
     /// Makes the script's namespace.
@@ -51,6 +61,7 @@ impl Server {
     /// `status` and `body` of the answer, or `status` and `events` of a watch.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Value> {
         if request.method == "COMPACT" {
+            self.simulated.iter().for_each(sim::server::Server::compact);
             return Ok(json!({"status": 200}));
         }
         let mut built = http::Request::builder().method(request.method.as_str()).uri(&request.path);
