@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 /// Names given so far in one script on one server.
 pub(crate) struct Normaliser {
     managed_fields: bool,
-    versions: BTreeMap<String, String>,
+    /// By the name of the object, so that a difference of one object does not show in all that come after it.
+    versions: BTreeMap<String, BTreeMap<String, usize>>,
     uids: BTreeMap<String, String>,
     generated: BTreeMap<String, String>,
 }
@@ -58,6 +59,8 @@ impl Normaliser {
     fn object(&mut self, fields: &mut Map<String, Value>) {
         let bookmark = fields.get("type").is_some_and(|word| word == "BOOKMARK");
         let list = fields.contains_key("items");
+        let name = fields.get("name").and_then(Value::as_str).unwrap_or("something").to_owned();
+        let name = self.generated.get(&name).unwrap_or(&name).clone();
         for (key, value) in fields.iter_mut() {
             match (key.as_str(), &mut *value) {
                 // The version of a list is that of the server, which others write to as well.
@@ -67,9 +70,18 @@ impl Normaliser {
                         set(meta, "resourceVersion", "<version>");
                     }
                 }
-                ("resourceVersion", Value::String(version)) if version.chars().all(|c| c.is_ascii_digit()) => {
-                    let next = format!("<version{}>", self.versions.len() + 1);
-                    *version = self.versions.entry(version.clone()).or_insert(next).clone();
+                ("resourceVersion", Value::String(version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    let known = self.versions.entry(name.clone()).or_default();
+                    let next = known.len() + 1;
+                    let number = known.entry(version.clone()).or_insert(next);
+                    *version = format!("<version {number} of {name}>");
+                }
+                ("uid", Value::String(uid)) if uid.len() == 36 => {
+                    let next = format!(
+                        "<uid {} of {name}>",
+                        self.uids.values().filter(|of| of.ends_with(&format!("of {name}>"))).count() + 1
+                    );
+                    self.uids.entry(uid.clone()).or_insert(next);
                 }
                 ("continue", Value::String(token)) if !token.is_empty() => "<continue>".clone_into(token),
                 _ => {}
@@ -101,7 +113,7 @@ impl Normaliser {
             *text = if text.contains('.') { "<micro time>".to_owned() } else { "<time>".to_owned() };
         }
         while let Some(uid) = uid(text) {
-            let next = format!("<uid{}>", self.uids.len() + 1);
+            let next = "<uid of another>".to_owned();
             let next = self.uids.entry(uid.clone()).or_insert(next);
             *text = text.replace(&uid, next);
         }
@@ -144,10 +156,10 @@ mod tests {
     fn equal_values_get_equal_names() {
         let mut normaliser = Normaliser::new(false);
         let uid = "01234567-89ab-cdef-0123-456789abcdef";
-        let meta = |version: &str| json!({"uid": uid, "resourceVersion": version, "managedFields": []});
+        let meta = |version: &str| json!({"name": "a", "uid": uid, "resourceVersion": version, "managedFields": []});
         let all = normaliser.normal(json!([meta("7"), meta("9"), meta("7"), {"message": format!("uid {uid}!")}]));
-        let named = |version: &str| json!({"uid": "<uid1>", "resourceVersion": version});
-        assert_eq!(all, json!([named("<version1>"), named("<version2>"), named("<version1>"), {"message": "uid <uid1>!"}]));
+        let named = |version: &str| json!({"name": "a", "uid": "<uid 1 of a>", "resourceVersion": format!("<version {version} of a>")});
+        assert_eq!(all, json!([named("1"), named("2"), named("1"), {"message": "uid <uid 1 of a>!"}]));
     }
 
     #[test]

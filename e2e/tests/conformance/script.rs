@@ -14,7 +14,8 @@
 //!
 //! `MERGE`, `JSON`, `STRATEGIC` and `APPLY` are PATCH with that content type. A path without a leading slash is one of the
 //! script's namespace. The arrow tells the code of the real server, for the reader. After the request come headers; `simulator: refuses` instead says that the simulator answers 501,
-//! and `until: text` that messages are compared up to this text only. A body is JSON or YAML; a word before it names the
+//! `until: text` that messages are compared up to this text only, and `compare: code`
+//! that only code and reason are: the words are those of Go's decoder. A body is JSON or YAML; a word before it names the
 //! `let` that it is merged into; after `!` it is sent as it stands. `COMPACT` makes older versions expire.
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub(crate) struct Block {
     pub(crate) expected: Option<u16>,
     pub(crate) refused: bool,
     pub(crate) until: Option<String>,
+    /// Whether the words of the answer are each server's own.
+    pub(crate) code_only: bool,
     method: String,
     path: String,
     events: usize,
@@ -93,7 +96,8 @@ impl Block {
         let Some(((line, title), rest)) = lines.split_first() else { return Ok(None) };
         let mut words = title.split_whitespace();
         let mut word = || words.next().unwrap_or_default().to_owned();
-        let mut block = Self { line: *line, title: (*title).to_owned(), method: word(), path: word(), ..Self::default() };
+        let mut block =
+            Self { line: *line, title: (*title).to_owned(), method: word(), path: word(), ..Self::default() };
         loop {
             match word().as_str() {
                 "" => break,
@@ -107,13 +111,15 @@ impl Block {
         while let Some((name, value)) = rest.peek().and_then(|line| header(line)) {
             match name {
                 "simulator" => block.refused = true,
+                "compare" => block.code_only = value == "code",
                 "until" => block.until = Some(value.to_owned()),
                 _ => block.headers.push((name.to_owned(), value.to_owned())),
             }
             rest.next();
         }
         block.body = rest.collect::<Vec<_>>().join("\n");
-        if let Some((word, _)) = block.body.split_once(" {").filter(|(word, _)| word.chars().all(char::is_alphanumeric)) {
+        if let Some((word, _)) = block.body.split_once(" {").filter(|(word, _)| word.chars().all(char::is_alphanumeric))
+        {
             let template = templates.get(word).with_context(|| format!("no `let {word}`"))?;
             block.template = Some(yaml(template)?);
             block.body.drain(..=word.len());
@@ -175,7 +181,8 @@ impl Captured {
             filled.push_str(before);
             // YAML has a space after its colons.
             let variable = after.split_once('}').filter(|(inner, _)| {
-                *inner == "ns" || inner.split_once(':').is_some_and(|(_, alias)| alias.starts_with(char::is_alphanumeric))
+                *inner == "ns"
+                    || inner.split_once(':').is_some_and(|(_, alias)| alias.starts_with(char::is_alphanumeric))
             });
             rest = if let Some((inner, after)) = variable {
                 filled.push_str(self.value(inner)?);
