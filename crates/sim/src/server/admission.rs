@@ -16,6 +16,7 @@ use super::core::Core;
 use super::draft::{self, Draft};
 use super::failure::{Failure, Result};
 use super::metadata;
+use super::rules::native;
 
 /// What the server asks before it stores.
 pub trait Admission: Send + Sync {
@@ -139,7 +140,8 @@ impl Core {
         let failed = |err| Failure::new(500, "InternalError", format!("mutating webhook: {err}"));
         json_patch::patch(&mut draft.object, patch).map_err(failed)?;
         metadata::metadata(&mut draft.object)?;
-        draft::shape(&draft.resource, &draft.kind, &mut draft.object);
-        Ok(())
+        draft::shape(&draft.resource, &draft.kind, &mut draft.object)?;
+        // The server's own plugins look again at what a webhook changed.
+        native::admit(&draft.kind, &mut draft.object, draft.old.as_deref())
     }
 }

@@ -171,7 +171,8 @@ impl Core {
         object["status"] = json!({"acceptedNames": object["spec"]["names"], "storedVersions": [stored],
             "conditions": [condition("NamesAccepted"), condition("Established")]});
         let crds = self.resource("customresourcedefinitions.apiextensions.k8s.io")?;
-        metadata::stamp_new(&crds, &mut object, now, &mut self.rng)?;
+        metadata::stamp_new(&mut object, now, &mut self.rng)?;
+        metadata::metadata(&mut object)?.insert("generation".to_owned(), json!(1));
         let key = Key { resource: crds.id.clone(), namespace: String::new(), name: resource.id.clone() };
         self.kinds.add(resource);
         self.put(By { caller: "kube-apiserver", verb: Verb::Create, subresource: "" }, &key, object);
@@ -185,7 +186,7 @@ impl Core {
             "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
         object["metadata"]["labels"] = json!({"kubernetes.io/metadata.name": name});
         let now = self.now();
-        if metadata::stamp_new(&resource, &mut object, now, &mut self.rng).is_ok() {
+        if metadata::stamp_new(&mut object, now, &mut self.rng).is_ok() {
             let key = Key { resource: resource.id.clone(), namespace: String::new(), name: name.to_owned() };
             self.put(By { caller: "kube-apiserver", verb: Verb::Create, subresource: "" }, &key, object);
         }

@@ -1,11 +1,10 @@
 //! Kinds of CustomResourceDefinitions: which versions they have, and what their schemas do to an object.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde_json::Value;
 
-use super::failure::{Cause, Failure, Result};
+use super::failure::{Failure, Result};
 use super::kind::{Kind, Resource, Traits};
-use super::rules::schema;
+use super::rules::schema::{self, Schema};
 
 /// What a CRD says beyond the names.
 #[derive(Clone, Debug)]
@@ -18,7 +17,7 @@ pub struct Custom {
 #[derive(Clone, Debug)]
 struct Version {
     name: String,
-    schema: Value,
+    schema: Schema,
     scale: Option<Scale>,
 }
 
@@ -34,24 +33,10 @@ pub struct Scale {
 }
 
 impl Custom {
-    /// Drops fields that the schema of a version does not know.
-    pub fn prune(&self, version: &str, object: &mut Value) {
-        if let Some(version) = self.version(version) {
-            schema::prune(&version.schema, object);
-        }
-    }
-
-    /// Fills in the defaults of a version.
-    pub fn default(&self, version: &str, object: &mut Value) {
-        if let Some(version) = self.version(version) {
-            schema::default(&version.schema, object);
-        }
-    }
-
-    /// What is wrong with an object in a version.
+    /// The schema of a version.
     #[must_use]
-    pub fn validate(&self, version: &str, object: &Value) -> Vec<Cause> {
-        self.version(version).map(|version| schema::validate(&version.schema, object)).unwrap_or_default()
+    pub fn schema(&self, version: &str) -> Option<&Schema> {
+        self.version(version).map(|version| &version.schema)
     }
 
     /// The scale subresource of a version.
@@ -86,7 +71,6 @@ pub fn resource(crd: &CustomResourceDefinition) -> Result<Resource> {
     let traits = Traits {
         status: subresources.is_some_and(|sub| sub.status.is_some()),
         scale: subresources.is_some_and(|sub| sub.scale.is_some()),
-        generation: true,
         ..Traits::default()
     };
     let kinds = served.iter().map(|version| Kind {
@@ -97,20 +81,17 @@ pub fn resource(crd: &CustomResourceDefinition) -> Result<Resource> {
         namespaced,
     });
     let kinds: Vec<Kind> = kinds.collect();
-    let versions = served.iter().map(|version| {
-        let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-        Ok(Version {
-            name: version.name.clone(),
-            schema: serde_json::to_value(schema).map_err(|err| Failure::new(400, "BadRequest", err.to_string()))?,
-            scale: version.subresources.as_ref().and_then(|sub| sub.scale.as_ref()).map(|scale| Scale {
-                spec_replicas: pointer(&scale.spec_replicas_path),
-                status_replicas: pointer(&scale.status_replicas_path),
-                selector: scale.label_selector_path.as_deref().map(pointer).unwrap_or_default(),
-            }),
-        })
+    let versions = served.iter().filter_map(|version| {
+        let scale = version.subresources.as_ref().and_then(|parts| parts.scale.as_ref());
+        let scale = scale.map(|scale| Scale {
+            spec_replicas: pointer(&scale.spec_replicas_path),
+            status_replicas: pointer(&scale.status_replicas_path),
+            selector: scale.label_selector_path.as_deref().map(pointer).unwrap_or_default(),
+        });
+        Some(Version { name: version.name.clone(), schema: schema::of(crd, &version.name)?, scale })
     });
     let custom = Custom {
-        versions: versions.collect::<Result<_>>()?,
+        versions: versions.collect(),
         converts_by_name: spec.conversion.as_ref().is_none_or(|conversion| conversion.strategy == "None"),
     };
     let id = format!("{}.{}", spec.names.plural, spec.group);

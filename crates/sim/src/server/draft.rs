@@ -10,9 +10,8 @@ use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::metadata::{self, is_deleting, meta_text};
 use super::patch;
-use super::rules::{native, pod};
+use super::rules::{self, form, native, pod, schema};
 use super::store::Key;
-use super::subresource;
 
 /// What a draft does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +123,8 @@ impl Core {
         if !meta_text(&object, "resourceVersion").is_empty() {
             return Err(Failure::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
-        shape(&draft.resource, &draft.kind, &mut object);
+        shape(&draft.resource, &draft.kind, &mut object)?;
+        native::admit(&draft.kind, &mut object, None)?;
         (draft.operation, draft.object) = (Operation::Create, object);
         Ok(draft)
     }
@@ -152,15 +152,15 @@ impl Core {
                 body
             }
         };
-        shape(&draft.resource, &draft.kind, &mut object);
-        if call.subresource == "resize" {
-            let wanted = std::mem::replace(&mut object, (*old).clone());
-            pod::resize(&mut object, &wanted)?;
-            if let (Some(version), Ok(metadata)) =
-                (wanted.pointer("/metadata/resourceVersion"), metadata::metadata(&mut object))
-            {
-                metadata.insert("resourceVersion".to_owned(), version.clone());
+        shape(&draft.resource, &draft.kind, &mut object)?;
+        match call.subresource.as_str() {
+            "" => native::admit(&draft.kind, &mut object, Some(&old))?,
+            "resize" => {
+                let version = meta_text(&object, "resourceVersion").to_owned();
+                pod::resize(&mut object, &old)?;
+                metadata::metadata(&mut object)?.insert("resourceVersion".to_owned(), json!(version));
             }
+            _ => {}
         }
         draft.object = object;
         Ok(draft)
@@ -186,12 +186,8 @@ impl Core {
     fn begin_binding<'a>(&self, mut draft: Draft<'a>) -> Result<Draft<'a>> {
         self.load(&mut draft)?;
         let Some(old) = &draft.old else { return Err(not_found(&draft)) };
-        if is_deleting(old) {
-            let why = format!("pod {} is being deleted, cannot be assigned to a host", draft.key.name);
-            return Err(Failure::conflict(&subresource::named("pods/binding"), &draft.key.name, &why));
-        }
         let mut object = (**old).clone();
-        pod::bind(&mut object, &draft.call.body)?;
+        pod::bind(&mut object, &draft.call.body, self.now())?;
         (draft.object, draft.reply) = (object, Reply::Success);
         Ok(draft)
     }
@@ -253,15 +249,18 @@ pub(super) fn not_found(draft: &Draft<'_>) -> Failure {
     Failure::not_found(&draft.resource, &draft.key.name)
 }
 
-/// Fills in defaults, and drops what a CRD's schema does not know.
-pub(super) fn shape(resource: &Resource, kind: &Kind, object: &mut Value) {
+/// Reads an object as its kind does: unknown fields vanish, defaults come.
+pub(super) fn shape(resource: &Resource, kind: &Kind, object: &mut Value) -> Result<()> {
+    form::read(kind, object)?;
     match &resource.custom {
         Some(custom) => {
-            custom.prune(&kind.version, object);
-            custom.default(&kind.version, object);
+            let Some(schema) = custom.schema(&kind.version) else { return Err(Failure::no_such_resource()) };
+            schema::prune(schema, object);
+            schema::default(schema, object);
         }
         None => native::default(kind, object),
     }
+    Ok(())
 }
 
 /// A body as an object of this kind; native kinds may leave out which it is.
@@ -338,7 +337,7 @@ pub(super) fn check_version(draft: &Draft<'_>) -> Result<()> {
     if asked.is_empty() && draft.call.verb == Verb::Update && !draft.resource.traits.unconditional {
         let message = "Invalid value: 0x0: must be specified for an update".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".to_owned() };
-        return Err(Failure::invalid(&draft.kind, &draft.key.name, &[cause]));
+        return Err(rules::invalid(&draft.kind, &draft.key.name, vec![cause]));
     }
     if !asked.is_empty() && asked != meta_text(old, "resourceVersion") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Kind, Resource};
+use super::kind::Resource;
 
 /// A request that is refused, as the Status that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,30 +100,6 @@ impl Failure {
         let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
         Self { details: json!({"causes": [cause], "retryAfterSeconds": 1}), ..Self::new(504, "Timeout", message) }
-    }
-
-    /// The object breaks rules: 422 with all causes.
-    #[must_use]
-    pub fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
-        let subject = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-        let mut lines: Vec<String> = Vec::new();
-        for cause in causes {
-            let line = format!("{}: {}", cause.field, cause.message);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-        let text = match lines.as_slice() {
-            [only] => only.clone(),
-            several => format!("[{}]", several.join(", ")),
-        };
-        let causes = causes
-            .iter()
-            .map(|Cause { reason, message, field }| json!({"reason": reason, "message": message, "field": field}));
-        let mut details = details(name, &kind.group, &kind.kind);
-        details.insert("causes".to_owned(), causes.collect());
-        let failure = Self::new(422, "Invalid", format!("{subject} {name:?} is invalid: {text}"));
-        Self { details: Value::Object(details), ..failure }
     }
 
     /// The same, naming the object.

@@ -59,8 +59,6 @@ pub struct Traits {
     pub status: bool,
     /// There is a `scale` subresource.
     pub scale: bool,
-    /// The server counts `metadata.generation`.
-    pub generation: bool,
     /// A full update may come without `resourceVersion`.
     pub unconditional: bool,
     /// A full update makes the object where there is none.
@@ -178,13 +176,12 @@ const NAMESPACED: bool = true;
 const CLUSTER: bool = false;
 
 impl Traits {
-    /// From letters: Status, sCale, Generation, Unconditional update, made by a Put, Deletion shows the object.
+    /// From letters: Status, sCale, Unconditional update, made by a Put, Deletion shows the object.
     fn of(letters: &str) -> Self {
         let has = |letter: char| letters.contains(letter);
         Self {
             status: has('S'),
             scale: has('C'),
-            generation: has('G'),
             unconditional: has('U'),
             created_by_update: has('P'),
             deletion_shows_object: has('D'),
@@ -203,25 +200,25 @@ const NATIVE: &[Row] = &[
     ("", "v1", "Node", "nodes", CLUSTER, "SU"),
     ("", "v1", "PersistentVolume", "persistentvolumes", CLUSTER, "SUD"),
     ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", NAMESPACED, "SUD"),
-    ("", "v1", "Pod", "pods", NAMESPACED, "SGUD"),
-    ("", "v1", "PodTemplate", "podtemplates", NAMESPACED, "GUD"),
+    ("", "v1", "Pod", "pods", NAMESPACED, "SUD"),
+    ("", "v1", "PodTemplate", "podtemplates", NAMESPACED, "UD"),
     ("", "v1", "Secret", "secrets", NAMESPACED, "U"),
     ("", "v1", "Service", "services", NAMESPACED, "SUD"),
     ("", "v1", "ServiceAccount", "serviceaccounts", NAMESPACED, "UD"),
-    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", MUTATING, CLUSTER, "G"),
-    ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", VALIDATING, CLUSTER, "G"),
-    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", CLUSTER, "SG"),
+    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", MUTATING, CLUSTER, ""),
+    ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", VALIDATING, CLUSTER, ""),
+    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", CLUSTER, "S"),
     ("apps", "v1", "ControllerRevision", "controllerrevisions", NAMESPACED, "U"),
-    ("apps", "v1", "DaemonSet", "daemonsets", NAMESPACED, "SGU"),
-    ("apps", "v1", "Deployment", "deployments", NAMESPACED, "SCGU"),
-    ("apps", "v1", "ReplicaSet", "replicasets", NAMESPACED, "SCGU"),
-    ("apps", "v1", "StatefulSet", "statefulsets", NAMESPACED, "SCGU"),
-    ("batch", "v1", "CronJob", "cronjobs", NAMESPACED, "SGU"),
-    ("batch", "v1", "Job", "jobs", NAMESPACED, "SGU"),
+    ("apps", "v1", "DaemonSet", "daemonsets", NAMESPACED, "SU"),
+    ("apps", "v1", "Deployment", "deployments", NAMESPACED, "SCU"),
+    ("apps", "v1", "ReplicaSet", "replicasets", NAMESPACED, "SCU"),
+    ("apps", "v1", "StatefulSet", "statefulsets", NAMESPACED, "SCU"),
+    ("batch", "v1", "CronJob", "cronjobs", NAMESPACED, "SU"),
+    ("batch", "v1", "Job", "jobs", NAMESPACED, "SU"),
     ("coordination.k8s.io", "v1", "Lease", "leases", NAMESPACED, "P"),
-    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", NAMESPACED, "GU"),
-    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", NAMESPACED, "SG"),
-    ("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", CLUSTER, "GU"),
+    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", NAMESPACED, "U"),
+    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", NAMESPACED, "S"),
+    ("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", CLUSTER, "U"),
     ("storage.k8s.io", "v1", "StorageClass", "storageclasses", CLUSTER, "U"),
 ];
 const MUTATING: &str = "mutatingwebhookconfigurations";

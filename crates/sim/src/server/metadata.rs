@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Failure, Result};
-use super::kind::Resource;
+use super::rules;
 
 /// Letters of generated names: no vowels, nothing that looks like another.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -63,12 +63,6 @@ pub(super) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
     meta(object, "finalizers").as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The version of a stored object.
-#[must_use]
-pub(super) fn version(object: &Value) -> u64 {
-    meta_text(object, "resourceVersion").parse().unwrap_or_default()
-}
-
 /// Writes the version.
 pub(super) fn set_version(object: &mut Value, version: u64) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -103,16 +97,11 @@ pub(super) fn generated_name(prefix: &str, rng: &mut Rng) -> String {
 ///
 /// # Errors
 /// Fails where the object has no readable metadata.
-pub(super) fn stamp_new(resource: &Resource, object: &mut Value, now: Timestamp, rng: &mut Rng) -> Result<()> {
+pub(super) fn stamp_new(object: &mut Value, now: Timestamp, rng: &mut Rng) -> Result<()> {
+    rules::metadata::reset(object);
     let metadata = metadata(object)?;
-    for member in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
-        metadata.remove(member);
-    }
     metadata.insert("creationTimestamp".to_owned(), seconds(now));
     metadata.insert("uid".to_owned(), Value::String(uid(rng)));
-    if resource.traits.generation {
-        metadata.insert("generation".to_owned(), json!(1));
-    }
     Ok(())
 }
 
@@ -121,58 +110,27 @@ pub(super) fn stamp_new(resource: &Resource, object: &mut Value, now: Timestamp,
 /// # Errors
 /// Fails where the object has no readable metadata.
 pub(super) fn restore(object: &mut Value, old: &Value) -> Result<()> {
+    rules::metadata::restore(object, old);
     let metadata = metadata(object)?;
-    let absent = |value: Option<&Value>| value.is_none_or(|value| value.is_null() || value == "");
-    let optional = ["uid", "deletionTimestamp", "deletionGracePeriodSeconds", "name", "namespace"];
-    let missing = optional.into_iter().filter(|member| absent(metadata.get(*member)));
-    let mut restored: Vec<&str> = missing.chain(["creationTimestamp", "generation", "resourceVersion"]).collect();
-    if is_deleting(old) {
-        restored.push("deletionTimestamp");
-    }
-    for member in restored {
-        match meta(old, member) {
-            Value::Null => drop(metadata.remove(member)),
-            value => drop(metadata.insert(member.to_owned(), value.clone())),
+    for member in ["name", "namespace"] {
+        if metadata.get(member).and_then(Value::as_str).is_none_or(str::is_empty) && !meta(old, member).is_null() {
+            metadata.insert(member.to_owned(), meta(old, member).clone());
         }
     }
-    metadata.remove("selfLink");
+    metadata.insert("resourceVersion".to_owned(), meta(old, "resourceVersion").clone());
     Ok(())
 }
 
-/// Counts the generation on where something changed that counts.
-pub(super) fn count_generation(resource: &Resource, object: &mut Value, old: &Value) {
-    if resource.traits.generation && counts(resource, object, old) {
-        next_generation(object);
-    }
-}
-
-/// Counts the generation on where there is one.
+/// A deletion that begins counts as a change, where changes are counted.
 pub(super) fn next_generation(object: &mut Value) {
-    let generation = meta(object, "generation").as_i64().unwrap_or_default();
-    if generation > 0
-        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
-    {
-        metadata.insert("generation".to_owned(), json!(generation + 1));
+    if meta(object, "generation").as_i64().is_some_and(|generation| generation > 0) {
+        rules::metadata::next_generation(object);
     }
-}
-
-/// Native kinds count their spec, kinds of CRDs all but metadata and, where it is a subresource, status.
-fn counts(resource: &Resource, object: &Value, old: &Value) -> bool {
-    let differs = |member: &str| object.get(member) != old.get(member);
-    if resource.custom.is_none() && (object.get("spec").is_some() || old.get("spec").is_some()) {
-        // Deployments hand their annotations on to ReplicaSets.
-        let annotations = || meta(object, "annotations") != meta(old, "annotations");
-        return differs("spec") || (resource.id == "deployments.apps" && annotations());
-    }
-    let is_status = |member: &str| resource.traits.status && member == "status";
-    let members = [object, old].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
-    members.filter(|member| *member != "metadata" && !is_status(member)).any(|member| differs(member))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::kind::Kinds;
 
     #[test]
     fn uids_and_names_come_from_the_seed() {
@@ -183,20 +141,5 @@ mod tests {
         assert_eq!(first.0.len(), 36);
         assert!(first.1.starts_with("web-") && first.1.len() == 9);
         assert_eq!(generated_name(&"x".repeat(80), &mut rng).len(), 63);
-    }
-
-    #[test]
-    fn metadata_does_not_count_as_a_new_generation_but_annotations_of_deployments_do() {
-        let kinds = Kinds::native();
-        let old = json!({"metadata": {"generation": 3}, "spec": {"replicas": 1}});
-        let mut noted = json!({"metadata": {"generation": 3, "annotations": {"a": "b"}}, "spec": {"replicas": 1}});
-        for (resource, generation) in [("pods", 3), ("deployments.apps", 4)] {
-            let mut object = noted.clone();
-            count_generation(kinds.get(resource).unwrap(), &mut object, &old);
-            assert_eq!(object["metadata"]["generation"], generation, "{resource}");
-        }
-        noted["spec"]["replicas"] = json!(2);
-        count_generation(kinds.get("pods").unwrap(), &mut noted, &old);
-        assert_eq!(noted["metadata"]["generation"], 4);
     }
 }

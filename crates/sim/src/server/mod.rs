@@ -222,3 +222,6 @@ impl crate::actors::Cluster for Server {
         Self::get(self, resource, namespace, name)
     }
 }
+
+#[cfg(test)]
+mod tests;

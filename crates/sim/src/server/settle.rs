@@ -10,7 +10,7 @@ use super::draft::{Draft, Operation, Reply, check_version, typed};
 use super::failure::{Failure, Result};
 use super::kind::Resource;
 use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
-use super::rules::{self, native};
+use super::rules::{self, native, schema};
 use super::subresource;
 use super::{draft, patch};
 
@@ -34,7 +34,7 @@ impl Core {
     fn settle_new(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         let now = self.now();
         let Draft { resource, kind, object, key, .. } = draft;
-        metadata::stamp_new(resource, object, now, &mut self.rng)?;
+        metadata::stamp_new(object, now, &mut self.rng)?;
         let prefix = meta_text(object, "generateName").to_owned();
         if meta_text(object, "name").is_empty() && !prefix.is_empty() {
             let name = self.free_name(resource, &key.namespace, &prefix);
@@ -44,20 +44,19 @@ impl Core {
         if draft.call.verb != Verb::Patch(PatchFormat::Apply) {
             metadata::metadata(object)?.remove("managedFields");
         }
-        match &resource.custom {
-            Some(_) if resource.traits.status => {
-                object.as_object_mut().and_then(|members| members.remove("status"));
-            }
-            Some(_) => {}
-            None => native::prepare_create(kind, object),
+        let version = kind.version.as_str();
+        let schema = resource.custom.as_ref().and_then(|custom| custom.schema(version));
+        match schema {
+            Some(schema) => schema::prepare_create(schema, object),
+            None if native::is_known(kind) => native::prepare_create(kind, object),
+            None => return Err(Failure::not_simulated(format!("creation of a {}", kind.kind))),
         }
-        subresource::prepare_new(resource, object)?;
         let mut causes = rules::metadata::on_create(kind, object);
-        causes.extend(match &resource.custom {
-            Some(custom) => custom.validate(&kind.version, object),
+        causes.extend(match schema {
+            Some(schema) => schema::validate(schema, object),
             None => native::on_create(kind, object),
         });
-        if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
+        if causes.is_empty() { native::simulated(kind, object) } else { Err(rules::invalid(kind, &key.name, causes)) }
     }
 
     /// A name that nobody has; after some tries any, which is then refused.
@@ -94,8 +93,8 @@ impl Core {
         let mut object = match draft.resource.stored() {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
-                if let Some(custom) = &draft.resource.custom {
-                    custom.default(&stored.version, &mut object);
+                if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
+                    schema::default(schema, &mut object);
                 }
                 object
             }
@@ -174,44 +173,28 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
     *object = typed(resource, kind, std::mem::take(object))?;
     metadata::restore(object, &old)?;
     let sub = call.subresource.as_str();
-    match (&resource.custom, sub) {
+    let schema = resource.custom.as_ref().and_then(|custom| custom.schema(&kind.version));
+    match (schema, sub) {
         (None, "status") => native::prepare_status(kind, object, &old),
-        (None, "") => native::prepare_update(kind, object, &old),
-        (Some(_), "status") => only_status(object, &old)?,
-        (Some(_), "") if resource.traits.status => keep(object, &old, "status"),
+        (None, "" | "scale") => native::prepare_update(kind, object, &old),
+        (None, "finalize") => keep(object, &old, "status"),
+        (Some(_), "status") => schema::prepare_status(object, &old),
+        (Some(schema), _) => schema::prepare_update(schema, object, &old),
         _ => {}
     }
-    subresource::prepare_changed(resource, sub, object, &old);
-    metadata::count_generation(resource, object, &old);
     let mut causes = rules::metadata::on_update(kind, object, &old);
-    causes.extend(match (&resource.custom, sub) {
-        (Some(custom), _) => custom.validate(&kind.version, object),
+    causes.extend(match (schema, sub) {
+        (Some(schema), "status") => schema::validate_status(schema, object),
+        (Some(schema), _) => schema::validate(schema, object),
         (None, "status") => native::on_status(kind, object, &old),
         (None, "") => native::on_update(kind, object, &old),
         (None, _) => Vec::new(),
     });
-    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(kind, &key.name, &causes)) }
-}
-
-/// A write to the status of a custom resource changes nothing else.
-fn only_status(object: &mut Value, old: &Value) -> Result<()> {
-    let fields = meta(object, "managedFields").clone();
-    let status = object.get("status").cloned();
-    *object = old.clone();
-    if !fields.is_null() {
-        metadata::metadata(object)?.insert("managedFields".to_owned(), fields);
-    }
-    if let Some(members) = object.as_object_mut() {
-        match status {
-            Some(status) => drop(members.insert("status".to_owned(), status)),
-            None => drop(members.remove("status")),
-        }
-    }
-    Ok(())
+    if causes.is_empty() { native::simulated(kind, object) } else { Err(rules::invalid(kind, &key.name, causes)) }
 }
 
 /// The member stays as it was.
-pub(super) fn keep(object: &mut Value, old: &Value, member: &str) {
+fn keep(object: &mut Value, old: &Value, member: &str) {
     if let Some(members) = object.as_object_mut() {
         match old.get(member) {
             Some(value) => drop(members.insert(member.to_owned(), value.clone())),

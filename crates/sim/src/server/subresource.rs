@@ -1,7 +1,4 @@
-//! Subresources, and what the server itself adds to objects of single kinds.
-//!
-//! The kinds here are those where kube-apiserver does more than store: Namespaces have their own finalizers, claims and
-//! volumes get one when they are made, `scale` shows any workload in one form.
+//! Subresources that are no part of the object: `scale` shows any workload in one form.
 
 use std::sync::Arc;
 
@@ -12,8 +9,8 @@ use super::core::{Answer, Core};
 use super::draft::{Draft, Reply, typed};
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource, Traits};
-use super::metadata::{self, at, meta, meta_text, text_at};
-use super::patch;
+use super::metadata::{at, meta, meta_text, text_at};
+use super::{patch, rules};
 
 impl Core {
     /// A change of the Scale as a change of the object.
@@ -37,7 +34,7 @@ impl Core {
         if replicas < 0 {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
             let cause = Cause { reason: "FieldValueInvalid", message, field: "spec.replicas".to_owned() };
-            return Err(Failure::invalid(&kind, &draft.key.name, &[cause]));
+            return Err(rules::invalid(&kind, &draft.key.name, vec![cause]));
         }
         for member in ["uid", "resourceVersion"] {
             let asked = meta_text(&wanted, member);
@@ -144,48 +141,8 @@ pub(super) fn success() -> Answer {
     Answer { code: 201, body: Arc::new(body) }
 }
 
-/// What the server adds to a new object of some kinds.
-pub(super) fn prepare_new(resource: &Resource, object: &mut Value) -> Result<()> {
-    let protection = match resource.id.as_str() {
-        "namespaces" => {
-            let name = meta_text(object, "name").to_owned();
-            let labels = metadata::metadata(object)?.entry("labels").or_insert_with(|| json!({}));
-            labels["kubernetes.io/metadata.name"] = json!(name);
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
-            object["status"] = json!({"phase": "Active"});
-            return Ok(());
-        }
-        "persistentvolumeclaims" => PVC_PROTECTION,
-        "persistentvolumes" => PV_PROTECTION,
-        _ => return Ok(()),
-    };
-    let finalizers = metadata::metadata(object)?.entry("finalizers").or_insert_with(|| json!([]));
-    if let Some(list) = finalizers.as_array_mut()
-        && !list.iter().any(|name| name == protection)
-    {
-        list.push(json!(protection));
-    }
-    Ok(())
-}
-
 /// Keeps a claim that a Pod uses.
 pub(super) const PVC_PROTECTION: &str = "kubernetes.io/pvc-protection";
-const PV_PROTECTION: &str = "kubernetes.io/pv-protection";
-
-/// What the server keeps of the old object of some kinds.
-pub(super) fn prepare_changed(resource: &Resource, subresource: &str, object: &mut Value, old: &Value) {
-    if resource.id != "namespaces" {
-        return;
-    }
-    if subresource != "finalize"
-        && let Some(members) = object.as_object_mut()
-    {
-        members.insert("spec".to_owned(), at(old, &["spec"]).clone());
-    }
-    if subresource != "status" {
-        super::settle::keep(object, old, "status");
-    }
-}
 
 /// Whether the content of a namespace is not gone yet.
 pub(super) fn namespace_is_held(namespace: &Value) -> bool {
