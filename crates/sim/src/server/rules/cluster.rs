@@ -60,8 +60,10 @@ pub(super) fn default_node(node: &mut Value) {
         default_to(node, member, || json!({}));
     }
     let Some(spec) = node.get_mut("spec") else { return };
-    if let Some(cidr) = spec.get("podCIDR").and_then(Value::as_str).map(str::to_owned) {
-        default_to(spec, "podCIDRs", || json!([cidr]));
+    if let Some(cidr) = spec.get("podCIDR").and_then(Value::as_str).map(str::to_owned)
+        && text(spec, "/podCIDRs/0") != cidr
+    {
+        put(spec, "podCIDRs", json!([cidr]));
     }
     let Some(status) = node.get_mut("status") else { return };
     default_to(status, "daemonEndpoints", || json!({"kubeletEndpoint": {"Port": 0}}));

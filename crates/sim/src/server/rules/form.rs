@@ -4,6 +4,7 @@
 //! Custom resources have only their metadata read; the rest is `schema`'s. What is refused has code 400 and begins as
 //! kube-apiserver's message does; the words of the decoder after that are another decoder's.
 
+use api::quantity::Quantity;
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment, ReplicaSet},
@@ -14,10 +15,13 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::native;
+use super::{
+    look::{at, remove, text},
+    native,
+};
 use crate::server::{
     failure::{Failure, Result},
     kind::Kind,
@@ -59,6 +63,11 @@ const PLAIN: [&str; 17] = [
     "value",
 ];
 
+const NOT_A_QUANTITY: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+/// Length of a time without its fraction and offset.
+const SECONDS: usize = "2006-01-02T15:04:05".len();
+
 /// Reads an object of a kind.
 ///
 /// # Errors
@@ -72,8 +81,10 @@ pub fn read(kind: &Kind, object: &mut Value) -> Result<()> {
         return Ok(());
     }
     if kind.kind != "ControllerRevision" {
-        amounts_to_text(object);
+        amounts(kind, object)?;
     }
+    exact_times(kind, object)?;
+    let without_selector = at(object, "/spec/selector").is_null();
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "ConfigMap") => typed::<ConfigMap>(kind, object),
         ("apps", "ControllerRevision") => typed::<ControllerRevision>(kind, object),
@@ -92,6 +103,13 @@ pub fn read(kind: &Kind, object: &mut Value) -> Result<()> {
         ("", "ServiceAccount") => typed::<ServiceAccount>(kind, object),
         _ => Err(Failure::not_simulated(format!("objects of kind {}", kind.kind))),
     }?;
+    // The types here have an empty selector where the server's have none.
+    if without_selector
+        && kind.group == "apps"
+        && let Some(spec) = object.get_mut("spec")
+    {
+        remove(spec, "selector");
+    }
     if kind.kind == "ControllerRevision" {
         if let Some(metadata) = object.get_mut("metadata") {
             shrink(metadata);
@@ -103,36 +121,64 @@ pub fn read(kind: &Kind, object: &mut Value) -> Result<()> {
 }
 
 fn typed<T: DeserializeOwned + Serialize>(kind: &Kind, value: &mut Value) -> Result<()> {
-    let refused = |error: serde_json::Error| {
-        let Kind { version, kind, .. } = kind;
-        Failure::new(
-            400,
-            "BadRequest",
-            format!("{kind} in version {version:?} cannot be handled as a {kind}: json: {error}"),
-        )
-    };
+    let refused = |error: serde_json::Error| unreadable(kind, &format!("json: {error}"));
     let read: T = serde_json::from_value(value.take()).map_err(refused)?;
     *value = serde_json::to_value(read).map_err(refused)?;
     Ok(())
 }
 
-fn amounts_to_text(value: &mut Value) {
+fn unreadable(kind: &Kind, detail: &str) -> Failure {
+    let Kind { version, kind, .. } = kind;
+    Failure::new(400, "BadRequest", format!("{kind} in version {version:?} cannot be handled as a {kind}: {detail}"))
+}
+
+/// Metadata of an object inside of another; left as it is where it cannot be read.
+pub(super) fn inner_metadata(metadata: &mut Value) {
+    if let Some(read) = ObjectMeta::deserialize(&*metadata).ok().and_then(|read| serde_json::to_value(read).ok()) {
+        *metadata = read;
+        shrink(metadata);
+    }
+}
+
+/// Makes texts of amounts that are bare numbers, and refuses what is no amount.
+fn amounts(kind: &Kind, value: &mut Value) -> Result<()> {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(amounts_to_text),
-        Value::Object(members) => {
-            for (name, member) in members {
-                if AMOUNTS.contains(&name.as_str()) {
-                    for amount in member.as_object_mut().into_iter().flat_map(|list| list.values_mut()) {
-                        if amount.is_number() {
-                            *amount = Value::String(amount.to_string());
-                        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| amounts(kind, item)),
+        Value::Object(members) => members.iter_mut().try_for_each(|(name, member)| {
+            if AMOUNTS.contains(&name.as_str()) {
+                for amount in member.as_object_mut().into_iter().flat_map(|list| list.values_mut()) {
+                    if amount.is_number() {
+                        *amount = Value::String(amount.to_string());
+                    }
+                    if amount.as_str().is_some_and(|text| Quantity::parse(text).is_none()) {
+                        return Err(unreadable(kind, NOT_A_QUANTITY));
                     }
                 }
-                amounts_to_text(member);
             }
-        }
-        _ => {}
+            amounts(kind, member)
+        }),
+        _ => Ok(()),
     }
+}
+
+/// Times to the microsecond have exactly six places.
+fn exact_times(kind: &Kind, object: &Value) -> Result<()> {
+    for pointer in ["/spec/acquireTime", "/spec/renewTime", "/eventTime"] {
+        let Some((_, rest)) = at(object, pointer).as_str().and_then(|time| time.split_at_checked(SECONDS)) else {
+            continue;
+        };
+        let places = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+        if places != 6 {
+            let time = text(object, pointer);
+            return Err(unreadable(
+                kind,
+                &format!(
+                    "parsing time {time:?} as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse {rest:?} as \".000000\""
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Takes out what the API does not show when it is empty.

@@ -104,6 +104,10 @@ pub fn restore(new: &mut Value, old: &Value) {
     for member in missing.into_iter().chain(["creationTimestamp", "generation"]) {
         copy(metadata, stored, member);
     }
+    // The time of an end that has begun is the server's.
+    if stored.get("deletionTimestamp").is_some() {
+        copy(metadata, stored, "deletionTimestamp");
+    }
     remove(metadata, "selfLink");
 }
 

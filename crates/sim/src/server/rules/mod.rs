@@ -32,7 +32,9 @@ use super::{
 /// The refusal of an object that breaks rules: 422 with all causes.
 #[must_use]
 pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Failure {
-    let subject = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+    // Both groups that serve Events refuse them under the name of the older one.
+    let group = if kind.kind == "Event" { "" } else { kind.group.as_str() };
+    let subject = if group.is_empty() { kind.kind.clone() } else { format!("{}.{group}", kind.kind) };
     let mut lines: Vec<String> = Vec::new();
     for cause in &causes {
         let line = format!("{}: {}", cause.field, cause.message);
@@ -45,7 +47,7 @@ pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Failure {
         several => format!("[{}]", several.join(", ")),
     };
     let mut details = json!({"kind": kind.kind});
-    for (member, value) in [("name", name), ("group", kind.group.as_str())] {
+    for (member, value) in [("name", name), ("group", group)] {
         if !value.is_empty() {
             look::put(&mut details, member, Value::from(value));
         }

@@ -1,8 +1,8 @@
 //! The native kinds that have rules here, and which rules those are.
 //!
-//! Order of a write, as in kube-apiserver: `form::read`, [`default`], admission (`mutate` of webhooks, then [`admit`]
-//! of the plugins), `metadata::restore`, `prepare_*`, `metadata::on_*`, `on_*`. For a kind of a CRD nothing happens
-//! here.
+//! Order of a write, as in kube-apiserver: `form::read`, [`default`], admission (`mutate` of webhooks, [`default`] again,
+//! [`admit`] of the plugins), `metadata::reset` of a new object or `metadata::restore` of a changed one, `prepare_*`,
+//! `metadata::on_*`, `on_*`. For a kind of a CRD nothing happens here.
 
 use serde_json::Value;
 
@@ -89,12 +89,13 @@ pub fn default(kind: &Kind, object: &mut Value) {
 /// What the admission plugins of a cluster do to a new or a changed object.
 ///
 /// # Errors
-/// They refuse it (403).
+/// They refuse it (403), or it would need what is not played (501).
 pub fn admit(kind: &Kind, object: &mut Value, old: Option<&Value>) -> Result<()> {
     match Native::of(kind) {
         Some(Native::Pod) => pod::admission::admission_defaults(object, old)?,
         Some(Native::PersistentVolumeClaim) => claim::admit(object, old)?,
         Some(Native::Node) if old.is_none() => cluster::admit_node(object),
+        Some(Native::Service) if old.is_none() => service::simulated(object)?,
         _ => {}
     }
     Ok(())
@@ -105,11 +106,7 @@ pub fn admit(kind: &Kind, object: &mut Value, old: Option<&Value>) -> Result<()>
 /// # Errors
 /// 501.
 pub fn simulated(kind: &Kind, object: &Value) -> Result<()> {
-    match Native::of(kind) {
-        Some(Native::Pod) => pod::simulated(object),
-        Some(Native::Service) => service::simulated(object),
-        _ => Ok(()),
-    }
+    if Native::of(kind) == Some(Native::Pod) { pod::simulated(object) } else { Ok(()) }
 }
 
 /// What the server decides about a new object. Its creationTimestamp is set before.

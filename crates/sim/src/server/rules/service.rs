@@ -1,5 +1,5 @@
-//! Services without allocation: headless ones and external names. Whatever needs an address or a port of the cluster
-//! is refused loudly.
+//! Services without allocation: headless ones, those that name their address, and external names. Whatever needs an
+//! address or a port of the cluster is refused loudly.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
 pub(super) fn simulated(service: &Value) -> Result<()> {
     let (kind, address) = (text(service, "/spec/type"), text(service, "/spec/clusterIP"));
     let plain = match kind {
-        "" | "ClusterIP" => address == "None" || items(service, "/spec/ports").is_empty(),
+        "" | "ClusterIP" => !address.is_empty() || items(service, "/spec/ports").is_empty(),
         "LoadBalancer" | "NodePort" => false,
         _ => true,
     };

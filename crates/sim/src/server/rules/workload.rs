@@ -67,14 +67,14 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
 pub(super) fn replica_set(object: &Value) -> Vec<Cause> {
     let mut out = Vec::new();
     not_negative(object, &["replicas", "minReadySeconds"], &mut out);
-    selector_and_template(object, "replicaset", &mut out);
+    selector_and_template(object, &mut out);
     causes(out)
 }
 
 pub(super) fn deployment(object: &Value) -> Vec<Cause> {
     let mut out = Vec::new();
     not_negative(object, &["replicas"], &mut out);
-    selector_and_template(object, "deployment", &mut out);
+    selector_and_template(object, &mut out);
     strategy(object, &mut out);
     not_negative(object, &["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"], &mut out);
     if let (Some(deadline), ready) = (
@@ -117,14 +117,15 @@ fn strategy(object: &Value, out: &mut Vec<Denial>) {
     }
 }
 
-fn selector_and_template(object: &Value, word: &str, out: &mut Vec<Denial>) {
+fn selector_and_template(object: &Value, out: &mut Vec<Denial>) {
     let spec = FieldPath::new("spec");
     let selector = at(object, "/spec/selector");
     let labels = at(object, "/spec/template/metadata/labels");
     if selector.is_null() {
         out.push(spec.child("selector").required(""));
     } else if entries(selector, "/matchLabels").next().is_none() && items(selector, "/matchExpressions").is_empty() {
-        out.push(spec.child("selector").invalid(selector.clone(), format!("empty selector is invalid for {word}")));
+        // The server says so of ReplicaSets too.
+        out.push(spec.child("selector").invalid(selector.clone(), "empty selector is invalid for deployment"));
     } else {
         super::metadata::labels(selector, "/matchLabels", &spec.child("selector").child("matchLabels"), out);
     }

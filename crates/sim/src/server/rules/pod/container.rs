@@ -34,10 +34,6 @@ pub(super) fn default(holder: &mut Value) {
                 default_text(spec, "volumeMode", "Filesystem");
             }
         }
-        if let Some(image) = volume.get_mut("image") {
-            let policy = pull_policy(text(image, "/reference"));
-            default_text(image, "pullPolicy", policy);
-        }
     }
 }
 

@@ -76,5 +76,8 @@ pub fn simulated(pod: &Value) -> Result<()> {
             return Err(Failure::not_simulated(format!("spec.{member} of Pods")));
         }
     }
+    if items(pod, "/spec/volumes").iter().any(|volume| !at(volume, "/image").is_null()) {
+        return Err(Failure::not_simulated("volumes from images"));
+    }
     Ok(())
 }

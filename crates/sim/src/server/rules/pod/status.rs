@@ -99,7 +99,7 @@ fn restarts(new: &Value, old: &Value, path: &FieldPath, out: &mut Vec<Denial>) {
             let Some(before) = items(old, &format!("/status/{list}")).iter().find(named) else { continue };
             let ended = at(before, "/state/terminated");
             let may_restart = match (if own.is_empty() { policy } else { own }, of_init) {
-                ("Always", _) => true,
+                ("Always", _) | ("OnFailure", true) => true,
                 ("OnFailure", _) => at(ended, "/exitCode") != &json!(0),
                 // Init containers of a Pod whose sandbox is gone run again.
                 (_, true) => at(ended, "/exitCode") == &json!(0),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::server::rules::look::at;
+use crate::server::rules::{form, look::at};
 
 /// Members that every object has, whatever its schema says.
 const OF_OBJECTS: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -17,6 +17,11 @@ fn one(schema: &Value, value: &mut Value, is_object: bool) {
     let preserves = at(schema, "/x-kubernetes-preserve-unknown-fields") == &json!(true);
     match value {
         Value::Object(members) => {
+            if embedded(schema)
+                && let Some(metadata) = members.get_mut("metadata")
+            {
+                form::inner_metadata(metadata);
+            }
             if !preserves {
                 members.retain(|name, _| {
                     known(schema, name).is_some() || (is_object && OF_OBJECTS.contains(&name.as_str()))
