@@ -5,7 +5,13 @@
 
 /// A struct of the API: its fields that are not merged by the rule.
 #[derive(Debug)]
-pub(crate) struct Struct(&'static [(&'static str, Field)]);
+pub(crate) struct Struct {
+    fields: &'static [Entry],
+    /// Fields that the server writes as null where they are missing.
+    nulls: &'static [&'static str],
+    /// Whether server-side apply owns it whole.
+    whole: bool,
+}
 
 /// One field.
 #[derive(Debug)]
@@ -57,6 +63,10 @@ pub(crate) enum Patched {
 
 type Entry = (&'static str, Field);
 
+const fn of(fields: &'static [Entry]) -> Struct {
+    Struct { fields, nulls: &[], whole: false }
+}
+
 const fn is(name: &'static str, of: &'static Struct) -> Entry {
     (name, Field::Is(of))
 }
@@ -87,12 +97,24 @@ const fn set(name: &'static str) -> Entry {
 impl Struct {
     /// How this field is merged, where it is not by the rule.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, field)| field)
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, field)| field)
     }
 
-    /// Fields that are always written.
-    pub(crate) fn always(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().filter(|(_, field)| matches!(field, Field::Always(_))).map(|(name, _)| *name)
+    /// Fields that are there even where nobody wrote them, and whether they are null then; empty maps otherwise.
+    pub(crate) fn always(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let maps =
+            self.fields.iter().filter(|(_, field)| matches!(field, Field::Always(_))).map(|(name, _)| (*name, false));
+        maps.chain(self.nulls.iter().map(|name| (*name, true)))
+    }
+
+    /// Whether server-side apply owns it whole.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether nothing is known of it but the rule.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.fields.is_empty() && !self.whole
     }
 }
 
@@ -102,16 +124,30 @@ pub(crate) fn kind(name: &str) -> Option<&'static Struct> {
 }
 
 /// A struct all of whose fields are merged by the rule.
-pub(crate) static PLAIN: Struct = Struct(&[]);
+pub(crate) static PLAIN: Struct = of(&[]);
 
-static META: Struct = Struct(&[keyed("ownerReferences", &PLAIN, &["uid"]), set("finalizers")]);
+/// A reference: nobody owns a part of it.
+static REFERENCE: Struct = Struct { fields: &[], nulls: &[], whole: true };
 
-static CONDITIONS: Struct = Struct(&[keyed("conditions", &PLAIN, &["type"])]);
+/// ObjectMeta, of native and custom kinds.
+pub(crate) static META: Struct = of(&[keyed("ownerReferences", &REFERENCE, &["uid"]), set("finalizers")]);
 
-static RESOURCES: Struct = Struct(&[list("claims", &PLAIN, Applied::By(&["name"]), Patched::Replaced)]);
+const fn with_nulls(nulls: &'static [&'static str]) -> Struct {
+    Struct { nulls, ..of(&[]) }
+}
 
-static ENV: Struct = Struct(&[is("valueFrom", &ENV_SOURCE)]);
-static ENV_SOURCE: Struct = Struct(&[
+static CONDITION: Struct = with_nulls(&["lastTransitionTime"]);
+static CONDITIONS: Struct = of(&[keyed("conditions", &CONDITION, &["type"])]);
+static PROBED_CONDITION: Struct = with_nulls(&["lastProbeTime", "lastTransitionTime"]);
+static UPDATED_CONDITION: Struct = with_nulls(&["lastUpdateTime", "lastTransitionTime"]);
+static HEARTBEAT_CONDITION: Struct = with_nulls(&["lastHeartbeatTime", "lastTransitionTime"]);
+static DEPLOYMENT_STATUS: Struct = of(&[keyed("conditions", &UPDATED_CONDITION, &["type"])]);
+static CLAIM_STATUS: Struct = of(&[keyed("conditions", &PROBED_CONDITION, &["type"])]);
+
+static RESOURCES: Struct = of(&[list("claims", &PLAIN, Applied::By(&["name"]), Patched::Replaced)]);
+
+static ENV: Struct = of(&[is("valueFrom", &ENV_SOURCE)]);
+static ENV_SOURCE: Struct = of(&[
     whole("configMapKeyRef"),
     whole("fieldRef"),
     whole("fileKeyRef"),
@@ -119,7 +155,7 @@ static ENV_SOURCE: Struct = Struct(&[
     whole("secretKeyRef"),
 ]);
 
-static CONTAINER: Struct = Struct(&[
+static CONTAINER: Struct = of(&[
     list("ports", &PLAIN, Applied::By(&["containerPort", "protocol"]), Patched::By("containerPort")),
     keyed("env", &ENV, &["name"]),
     keyed("volumeMounts", &PLAIN, &["mountPath"]),
@@ -127,8 +163,8 @@ static CONTAINER: Struct = Struct(&[
     always("resources", &RESOURCES),
 ]);
 
-static SECRET_REF: Struct = Struct(&[whole("secretRef")]);
-static VOLUME: Struct = Struct(&[
+static SECRET_REF: Struct = of(&[whole("secretRef")]);
+static VOLUME: Struct = of(&[
     is("cephfs", &SECRET_REF),
     is("cinder", &SECRET_REF),
     is("csi", &CSI),
@@ -139,60 +175,68 @@ static VOLUME: Struct = Struct(&[
     is("scaleIO", &SECRET_REF),
     is("storageos", &SECRET_REF),
 ]);
-static EPHEMERAL: Struct = Struct(&[is("volumeClaimTemplate", &CLAIM_TEMPLATE)]);
-static CLAIM_TEMPLATE: Struct = Struct(&[always("metadata", &META), always("spec", &CLAIM_SPEC)]);
+static EPHEMERAL: Struct = of(&[is("volumeClaimTemplate", &CLAIM_TEMPLATE)]);
+static CLAIM_TEMPLATE: Struct = of(&[always("metadata", &META), always("spec", &CLAIM_SPEC)]);
 
-static AFFINITY: Struct = Struct(&[is("nodeAffinity", &NODE_AFFINITY)]);
-static NODE_AFFINITY: Struct = Struct(&[whole("requiredDuringSchedulingIgnoredDuringExecution")]);
-static SPREAD: Struct = Struct(&[whole("labelSelector")]);
+static AFFINITY: Struct = of(&[is("nodeAffinity", &NODE_AFFINITY)]);
+static NODE_AFFINITY: Struct = of(&[whole("requiredDuringSchedulingIgnoredDuringExecution")]);
+static SPREAD: Struct = of(&[whole("labelSelector")]);
 
-static POD_SPEC: Struct = Struct(&[
-    keyed("containers", &CONTAINER, &["name"]),
-    keyed("initContainers", &CONTAINER, &["name"]),
-    keyed("ephemeralContainers", &CONTAINER, &["name"]),
-    keyed("volumes", &VOLUME, &["name"]),
-    keyed("imagePullSecrets", &PLAIN, &["name"]),
-    keyed("hostAliases", &PLAIN, &["ip"]),
-    keyed("schedulingGates", &PLAIN, &["name"]),
-    keyed("resourceClaims", &PLAIN, &["name"]),
-    list(
-        "topologySpreadConstraints",
-        &SPREAD,
-        Applied::By(&["topologyKey", "whenUnsatisfiable"]),
-        Patched::By("topologyKey"),
-    ),
-    whole("nodeSelector"),
-    is("affinity", &AFFINITY),
-    is("resources", &RESOURCES),
-]);
+static POD_SPEC: Struct = Struct {
+    nulls: &["containers"],
+    ..of(&[
+        keyed("containers", &CONTAINER, &["name"]),
+        keyed("initContainers", &CONTAINER, &["name"]),
+        keyed("ephemeralContainers", &CONTAINER, &["name"]),
+        keyed("volumes", &VOLUME, &["name"]),
+        keyed("imagePullSecrets", &REFERENCE, &["name"]),
+        keyed("hostAliases", &PLAIN, &["ip"]),
+        keyed("schedulingGates", &PLAIN, &["name"]),
+        keyed("resourceClaims", &PLAIN, &["name"]),
+        list(
+            "topologySpreadConstraints",
+            &SPREAD,
+            Applied::By(&["topologyKey", "whenUnsatisfiable"]),
+            Patched::By("topologyKey"),
+        ),
+        whole("nodeSelector"),
+        is("affinity", &AFFINITY),
+        is("resources", &RESOURCES),
+    ])
+};
 
-static POD_STATUS: Struct = Struct(&[
-    keyed("conditions", &PLAIN, &["type"]),
+static POD_STATUS: Struct = of(&[
+    keyed("conditions", &PROBED_CONDITION, &["type"]),
     keyed("podIPs", &PLAIN, &["ip"]),
     list("hostIPs", &PLAIN, Applied::Whole, Patched::By("ip")),
     keyed("resourceClaimStatuses", &PLAIN, &["name"]),
 ]);
 
-static POD: Struct = Struct(&[always("metadata", &META), always("spec", &POD_SPEC), always("status", &POD_STATUS)]);
-static TEMPLATE: Struct = Struct(&[always("metadata", &META), always("spec", &POD_SPEC)]);
+static POD: Struct = of(&[always("metadata", &META), always("spec", &POD_SPEC), always("status", &POD_STATUS)]);
+static TEMPLATE: Struct = of(&[always("metadata", &META), always("spec", &POD_SPEC)]);
 
-static DEPLOYMENT_SPEC: Struct =
-    Struct(&[whole("selector"), always("strategy", &PLAIN), always("template", &TEMPLATE)]);
-static TEMPLATED_SPEC: Struct = Struct(&[whole("selector"), always("template", &TEMPLATE)]);
-static SET_SPEC: Struct = Struct(&[whole("selector"), always("template", &TEMPLATE), always("updateStrategy", &PLAIN)]);
-static JOB_STATUS: Struct = Struct(&[
-    list("conditions", &PLAIN, Applied::Whole, Patched::By("type")),
-    is("uncountedTerminatedPods", &UNCOUNTED),
-]);
-static UNCOUNTED: Struct = Struct(&[
+static REPLICA_SET_SPEC: Struct =
+    Struct { nulls: &["selector"], ..of(&[whole("selector"), always("template", &TEMPLATE)]) };
+static DEPLOYMENT_SPEC: Struct = Struct {
+    nulls: &["selector"],
+    ..of(&[whole("selector"), always("strategy", &PLAIN), always("template", &TEMPLATE)])
+};
+static JOB_SPEC: Struct = of(&[whole("selector"), always("template", &TEMPLATE)]);
+static SET_SPEC: Struct = Struct {
+    nulls: &["selector"],
+    ..of(&[whole("selector"), always("template", &TEMPLATE), always("updateStrategy", &PLAIN)])
+};
+static JOB_STATUS: Struct =
+    of(&[list("conditions", &PLAIN, Applied::Whole, Patched::By("type")), is("uncountedTerminatedPods", &UNCOUNTED)]);
+static UNCOUNTED: Struct = of(&[
     list("failed", &PLAIN, Applied::Set, Patched::Replaced),
     list("succeeded", &PLAIN, Applied::Set, Patched::Replaced),
 ]);
-static CRON_JOB_SPEC: Struct = Struct(&[always("jobTemplate", &JOB_TEMPLATE)]);
-static JOB_TEMPLATE: Struct = Struct(&[always("metadata", &META), always("spec", &TEMPLATED_SPEC)]);
+static CRON_JOB_SPEC: Struct = of(&[always("jobTemplate", &JOB_TEMPLATE)]);
+static JOB_TEMPLATE: Struct = of(&[always("metadata", &META), always("spec", &JOB_SPEC)]);
 
-static CLAIM_SPEC: Struct = Struct(&[whole("dataSource"), always("resources", &PLAIN), whole("selector")]);
-static VOLUME_SPEC: Struct = Struct(&[
+static CLAIM_SPEC: Struct = of(&[whole("dataSource"), always("resources", &PLAIN), whole("selector")]);
+static VOLUME_SPEC: Struct = of(&[
     whole("claimRef"),
     is("csi", &CSI),
     is("nodeAffinity", &VOLUME_AFFINITY),
@@ -204,8 +248,8 @@ static VOLUME_SPEC: Struct = Struct(&[
     is("scaleIO", &SECRET_REF),
     is("storageos", &SECRET_REF),
 ]);
-static VOLUME_AFFINITY: Struct = Struct(&[whole("required")]);
-static CSI: Struct = Struct(&[
+static VOLUME_AFFINITY: Struct = of(&[whole("required")]);
+static CSI: Struct = of(&[
     whole("controllerExpandSecretRef"),
     whole("controllerPublishSecretRef"),
     whole("nodeExpandSecretRef"),
@@ -214,22 +258,22 @@ static CSI: Struct = Struct(&[
 ]);
 
 static SERVICE_SPEC: Struct =
-    Struct(&[list("ports", &PLAIN, Applied::By(&["port", "protocol"]), Patched::By("port")), whole("selector")]);
-static SERVICE_STATUS: Struct = Struct(&[keyed("conditions", &PLAIN, &["type"]), always("loadBalancer", &PLAIN)]);
+    of(&[list("ports", &PLAIN, Applied::By(&["port", "protocol"]), Patched::By("port")), whole("selector")]);
+static SERVICE_STATUS: Struct = of(&[keyed("conditions", &CONDITION, &["type"]), always("loadBalancer", &PLAIN)]);
 
-static NODE_SPEC: Struct = Struct(&[set("podCIDRs")]);
-static NODE_STATUS: Struct = Struct(&[
-    keyed("conditions", &PLAIN, &["type"]),
+static NODE_SPEC: Struct = of(&[set("podCIDRs")]);
+static NODE_STATUS: Struct = of(&[
+    keyed("conditions", &HEARTBEAT_CONDITION, &["type"]),
     keyed("addresses", &PLAIN, &["type"]),
     always("daemonEndpoints", &DAEMON_ENDPOINTS),
     always("nodeInfo", &PLAIN),
 ]);
-static DAEMON_ENDPOINTS: Struct = Struct(&[always("kubeletEndpoint", &PLAIN)]);
+static DAEMON_ENDPOINTS: Struct = of(&[always("kubeletEndpoint", &PLAIN)]);
 
-static BUDGET_SPEC: Struct = Struct(&[("selector", Field::Replaced)]);
+static BUDGET_SPEC: Struct = of(&[("selector", Field::Replaced)]);
 
-static WEBHOOKS: Struct = Struct(&[always("metadata", &META), keyed("webhooks", &WEBHOOK, &["name"])]);
-static WEBHOOK: Struct = Struct(&[
+static WEBHOOKS: Struct = of(&[always("metadata", &META), keyed("webhooks", &WEBHOOK, &["name"])]);
+static WEBHOOK: Struct = of(&[
     always("clientConfig", &PLAIN),
     keyed("matchConditions", &PLAIN, &["name"]),
     whole("namespaceSelector"),
@@ -237,27 +281,27 @@ static WEBHOOK: Struct = Struct(&[
 ]);
 
 static DEFINITION_STATUS: Struct =
-    Struct(&[list("conditions", &PLAIN, Applied::By(&["type"]), Patched::Replaced), always("acceptedNames", &PLAIN)]);
-static DEFINITION_SPEC: Struct = Struct(&[always("names", &PLAIN)]);
+    of(&[list("conditions", &CONDITION, Applied::By(&["type"]), Patched::Replaced), always("acceptedNames", &PLAIN)]);
+static DEFINITION_SPEC: Struct = of(&[always("names", &PLAIN)]);
 
 /// A kind with metadata and nothing else to say.
-static BARE: Struct = Struct(&[always("metadata", &META)]);
+static BARE: Struct = of(&[always("metadata", &META)]);
 
 /// A kind with metadata, spec and status.
 macro_rules! kinds {
     ($($name:ident: $spec:expr, $status:expr;)*) => {
         $(static $name: Struct =
-            Struct(&[always("metadata", &META), always("spec", $spec), always("status", $status)]);)*
+            of(&[always("metadata", &META), always("spec", $spec), always("status", $status)]);)*
     };
 }
 
 kinds! {
-    DEPLOYMENT: &DEPLOYMENT_SPEC, &CONDITIONS;
-    REPLICA_SET: &TEMPLATED_SPEC, &CONDITIONS;
+    DEPLOYMENT: &DEPLOYMENT_SPEC, &DEPLOYMENT_STATUS;
+    REPLICA_SET: &REPLICA_SET_SPEC, &CONDITIONS;
     SET: &SET_SPEC, &CONDITIONS;
-    JOB: &TEMPLATED_SPEC, &JOB_STATUS;
+    JOB: &JOB_SPEC, &JOB_STATUS;
     CRON_JOB: &CRON_JOB_SPEC, &PLAIN;
-    CLAIM: &CLAIM_SPEC, &CONDITIONS;
+    CLAIM: &CLAIM_SPEC, &CLAIM_STATUS;
     PERSISTENT_VOLUME: &VOLUME_SPEC, &PLAIN;
     SERVICE: &SERVICE_SPEC, &SERVICE_STATUS;
     NODE: &NODE_SPEC, &NODE_STATUS;
@@ -266,11 +310,11 @@ kinds! {
     DEFINITION: &DEFINITION_SPEC, &DEFINITION_STATUS;
 }
 
-static POD_TEMPLATE: Struct = Struct(&[always("metadata", &META), always("template", &TEMPLATE)]);
-static REVISION: Struct = Struct(&[always("metadata", &META), whole("data")]);
-static LEASE: Struct = Struct(&[always("metadata", &META), always("spec", &PLAIN)]);
-static SERVICE_ACCOUNT: Struct = Struct(&[always("metadata", &META), keyed("secrets", &PLAIN, &["name"])]);
-static EVENT: Struct = Struct(&[
+static POD_TEMPLATE: Struct = of(&[always("metadata", &META), always("template", &TEMPLATE)]);
+static REVISION: Struct = of(&[always("metadata", &META), whole("data")]);
+static LEASE: Struct = of(&[always("metadata", &META), always("spec", &PLAIN)]);
+static SERVICE_ACCOUNT: Struct = of(&[always("metadata", &META), keyed("secrets", &REFERENCE, &["name"])]);
+static EVENT: Struct = of(&[
     always("metadata", &META),
     whole("involvedObject"),
     whole("regarding"),
