@@ -9,7 +9,7 @@ use super::core::{By, Core};
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::metadata::{self, is_deleting, meta_text};
-use super::patch;
+use super::patch::{self, types::Types};
 use super::rules::{self, form, native, pod, schema};
 use super::store::Key;
 
@@ -62,6 +62,19 @@ impl<'a> Draft<'a> {
     pub(super) fn manager(&self) -> &'a str {
         let named = self.call.options.field_manager.as_str();
         if named.is_empty() { self.caller } else { named }
+    }
+}
+
+impl Draft<'_> {
+    /// Looks at the object with the types of its fields.
+    pub(super) fn typed_by<T>(&self, look: impl FnOnce(&Types<'_>) -> T) -> Result<T> {
+        let (version, kind) = (self.kind.api_version(), &self.kind.kind);
+        let schema = self.resource.custom.as_ref().and_then(|custom| custom.schema(&self.kind.version));
+        let types = match schema {
+            Some(schema) => Types::custom(&version, kind, schema.root(), schema.has_status),
+            None => Types::native(&version, kind)?,
+        };
+        Ok(look(&types))
     }
 }
 
@@ -144,7 +157,11 @@ impl Core {
         }
         let Some(old) = draft.old.clone() else { return Err(not_found(&draft)) };
         let mut object = match call.verb {
-            Verb::Patch(format) => self.patched(&draft, format, &old)?,
+            Verb::Patch(format) => {
+                let object = self.patched(&draft, format, &old)?;
+                check_place(&draft.key, &object)?;
+                object
+            }
             _ => {
                 let body = typed(&draft.resource, &draft.kind, call.body.clone())?;
                 check_place(&draft.key, &body)?;
@@ -172,7 +189,8 @@ impl Core {
         check_place(&draft.key, &body)?;
         if is_apply {
             let (manager, force) = (draft.manager(), draft.call.options.force);
-            let object = patch::apply::apply(&draft.kind.kind, None, &body, manager, "", force, self.now())?;
+            let object =
+                draft.typed_by(|types| patch::apply::apply(types, None, &body, manager, "", force, self.now()))??;
             return self.begin_create(draft, object);
         }
         if !meta_text(&body, "resourceVersion").is_empty() || !meta_text(&body, "uid").is_empty() {
@@ -217,7 +235,10 @@ impl Core {
                 let body = typed(&draft.resource, &draft.kind, patch.clone())?;
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
-                patch::apply::apply(kind, Some(old), &body, manager, &draft.call.subresource, force, self.now())
+                draft.typed_by(|types| {
+                    let subresource = &draft.call.subresource;
+                    patch::apply::apply(types, Some(old), &body, manager, subresource, force, self.now())
+                })?
             }
         }
     }
@@ -305,10 +326,8 @@ fn check_place(key: &Key, body: &Value) -> Result<()> {
         )));
     }
     if !namespace.is_empty() && namespace != key.namespace {
-        return Err(Failure::bad_request(format!(
-            "the namespace of the object ({namespace}) does not match the namespace on the request ({})",
-            key.namespace
-        )));
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Failure::bad_request(message));
     }
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Core {
             let object = self.put(by, &key, object);
             return self.answer(&draft, &object, code);
         };
-        self.track(&draft, &before, &mut object);
+        self.track(&draft, &before, &mut object)?;
         if *before == object {
             if !draft.call.options.dry_run {
                 self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
@@ -128,24 +128,27 @@ impl Core {
     }
 
     /// Managers of fields are told of objects that were ever applied; others have none.
-    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) {
+    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) -> Result<()> {
         if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
-            return;
+            return Ok(());
         }
-        let Ok(members) = metadata::metadata(object) else { return };
+        let members = metadata::metadata(object)?;
         match meta(before, "managedFields") {
             Value::Null => drop(members.remove("managedFields")),
             fields => {
                 let said = meta_emptied(members.get("managedFields"));
                 if !said {
                     members.insert("managedFields".to_owned(), fields.clone());
-                    let kind = &draft.kind.kind;
-                    patch::apply::track(kind, before, object, draft.manager(), &draft.call.subresource, self.now());
+                    draft.typed_by(|types| {
+                        let (manager, subresource) = (draft.manager(), &draft.call.subresource);
+                        patch::apply::track(types, before, object, manager, subresource, self.now());
+                    })?;
                 } else {
                     members.remove("managedFields");
                 }
             }
         }
+        Ok(())
     }
 
     fn answer(&self, draft: &Draft<'_>, object: &Arc<Value>, code: u16) -> Result<Answer> {
