@@ -73,6 +73,8 @@ fn cut_text<'a>(text: &'a str, block: &Block) -> &'a str {
             until("\n")
         }
         None if text.contains("Invalid value: \"{") => until("Invalid value: \"{"),
+        // Go writes the members of an owner in the order of its struct.
+        None if text.contains("Only one reference can have Controller set") => until("Invalid value: "),
         None => text,
     }
 }

@@ -94,6 +94,8 @@ impl Normaliser {
         // The causes come in no order where the real server walks over a map of Go; the message repeats them.
         if let Some(Value::Array(causes)) = fields.get_mut("causes") {
             causes.sort_by_key(ToString::to_string);
+            // An update of a native kind is looked at twice.
+            causes.dedup();
         }
         if let Some(Value::String(message)) = fields.get_mut("message")
             && let Some((before, _)) = message.split_once(" is invalid: [")

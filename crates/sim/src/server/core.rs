@@ -122,6 +122,7 @@ impl Core {
                 Ok(Answer { code: 200, body: Arc::new(super::subresource::scale_of(&resource, kind, &object)?) })
             }
             "binding" | "eviction" | "finalize" => Err(Failure::method_not_allowed()),
+            "ephemeralcontainers" if resource.id == "pods" => Err(Failure::not_simulated("ephemeral containers")),
             _ => Err(Failure::no_such_resource()),
         }
     }

@@ -58,6 +58,12 @@ impl<'a> Draft<'a> {
         By { caller: self.caller, verb: self.call.verb, subresource: &self.call.subresource }
     }
 
+    /// Whether nothing of it is kept.
+    pub(super) fn is_dry(&self) -> bool {
+        let said = self.options.get("dryRun").and_then(Value::as_array);
+        self.call.options.dry_run || said.is_some_and(|list| list.iter().any(|entry| entry == "All"))
+    }
+
     /// Who manages the fields that are written.
     pub(super) fn manager(&self) -> &'a str {
         let named = self.call.options.field_manager.as_str();
@@ -112,6 +118,7 @@ impl Core {
             ("" | "status" | "resize" | "scale" | "binding" | "eviction" | "finalize", _) => {
                 Err(Failure::method_not_allowed())
             }
+            ("ephemeralcontainers", _) if pods => Err(Failure::not_simulated("ephemeral containers")),
             _ => Err(Failure::no_such_resource()),
         }
     }
@@ -146,9 +153,9 @@ impl Core {
         let call = draft.call;
         let is_apply = call.verb == Verb::Patch(PatchFormat::Apply);
         if is_apply && call.options.field_manager.is_empty() {
-            let message =
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-            return Err(Failure::new(422, "Invalid", message));
+            let message = "Required value: is required for apply patch".to_owned();
+            let cause = Cause { reason: "FieldValueRequired", message, field: "fieldManager".to_owned() };
+            return Err(Failure::options("PatchOptions", &[cause]));
         }
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
@@ -354,9 +361,14 @@ pub(super) fn check_version(draft: &Draft<'_>) -> Result<()> {
     let Some(old) = &draft.old else { return Ok(()) };
     let asked = meta_text(&draft.object, "resourceVersion");
     if asked.is_empty() && draft.call.verb == Verb::Update && !draft.resource.traits.unconditional {
-        let message = "Invalid value: 0x0: must be specified for an update".to_owned();
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".to_owned() };
-        return Err(rules::invalid(&draft.kind, &draft.key.name, vec![cause]));
+        // The store refuses it, which knows the resource and not the kind.
+        let kind = Kind { kind: draft.kind.plural.clone(), ..draft.kind.clone() };
+        return Err(rules::invalid(&kind, &draft.key.name, vec![cause]));
+    }
+    if !asked.is_empty() && asked.parse::<u64>().is_err() {
+        return Err(Failure::new(500, "", format!("strconv.ParseUint: parsing {asked:?}: invalid syntax")));
     }
     if !asked.is_empty() && asked != meta_text(old, "resourceVersion") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

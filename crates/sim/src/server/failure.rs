@@ -38,6 +38,21 @@ impl Failure {
         Self { code, reason, message: message.into(), details: Value::Null }
     }
 
+    /// Query parameters or options that are wrong: `DeleteOptions.meta.k8s.io "" is invalid`.
+    #[must_use]
+    pub fn options(kind: &str, causes: &[Cause]) -> Self {
+        let lines: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let text = match lines.as_slice() {
+            [only] => only.clone(),
+            several => format!("[{}]", several.join(", ")),
+        };
+        let shown = |cause: &Cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field});
+        let causes: Vec<Value> = causes.iter().map(shown).collect();
+        let details = json!({"group": "meta.k8s.io", "kind": kind, "causes": causes});
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {text}");
+        Self { details, ..Self::new(422, "Invalid", message) }
+    }
+
     /// The simulator does not do this: 501.
     #[must_use]
     pub fn not_simulated(what: impl std::fmt::Display) -> Self {

@@ -94,6 +94,7 @@ impl Core {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
                 if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
+                    schema::prune(schema, &mut object);
                     schema::default(schema, &mut object);
                 }
                 object
@@ -179,7 +180,7 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
     let schema = resource.custom.as_ref().and_then(|custom| custom.schema(&kind.version));
     match (schema, sub) {
         (None, "status") => native::prepare_status(kind, object, &old),
-        (None, "" | "scale") => native::prepare_update(kind, object, &old),
+        (None, "" | "scale" | "resize") => native::prepare_update(kind, object, &old),
         (None, "finalize") => keep(object, &old, "status"),
         (Some(_), "status") => schema::prepare_status(object, &old),
         (Some(schema), _) => schema::prepare_update(schema, object, &old),

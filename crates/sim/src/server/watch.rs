@@ -15,7 +15,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use super::core::Core;
-use super::failure::{Failure, Result};
+use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::list::partial;
 use super::metadata::{meta_text, set_version};
@@ -248,8 +248,8 @@ fn write(told: &str, object: &Value) -> serde_json::Result<Bytes> {
 /// What goes together in a watch.
 fn check(query: &Query) -> Result<()> {
     let refuse = |field: &str, why: &str| {
-        let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-        Err(Failure::new(422, "Invalid", message))
+        let (message, field) = (format!("Forbidden: {why}"), field.to_owned());
+        Err(Failure::options("ListOptions", &[Cause { reason: "FieldValueForbidden", message, field }]))
     };
     if query.initial.is_none() && !query.version_match.is_empty() {
         let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
