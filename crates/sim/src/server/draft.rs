@@ -116,7 +116,7 @@ impl Core {
             ("binding", Verb::Create) if pods => self.begin_binding(draft),
             ("eviction", Verb::Create) if pods => self.begin_eviction(draft),
             ("" | "status" | "resize" | "scale" | "binding" | "eviction" | "finalize", _) => {
-                Err(Failure::method_not_allowed())
+                Err(unsupported(&draft.resource, call.verb))
             }
             ("ephemeralcontainers", _) if pods => Err(Failure::not_simulated("ephemeral containers")),
             _ => Err(Failure::no_such_resource()),
@@ -157,6 +157,11 @@ impl Core {
             let cause = Cause { reason: "FieldValueRequired", message, field: "fieldManager".to_owned() };
             return Err(Failure::options("PatchOptions", &[cause]));
         }
+        if call.options.force && matches!(call.verb, Verb::Patch(format) if format != PatchFormat::Apply) {
+            let message = "Forbidden: may not be specified for non-apply patch".to_owned();
+            let cause = Cause { reason: "FieldValueForbidden", message, field: "force".to_owned() };
+            return Err(Failure::options("PatchOptions", &[cause]));
+        }
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
                 && (is_apply || (call.verb == Verb::Update && draft.resource.traits.created_by_update));
@@ -176,7 +181,10 @@ impl Core {
                 body
             }
         };
-        shape(&draft.resource, &draft.kind, &mut object)?;
+        shape(&draft.resource, &draft.kind, &mut object).map_err(|failure| match call.verb {
+            Verb::Patch(_) if failure.code == 400 => unfit(&failure),
+            _ => failure,
+        })?;
         match call.subresource.as_str() {
             "" => native::admit(&draft.kind, &mut object, Some(&old))?,
             "resize" => {
@@ -192,7 +200,8 @@ impl Core {
 
     /// An update or apply that makes the object.
     fn begin_made<'a>(&self, mut draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
-        let body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
+        let body = draft.call.body.clone();
+        let body = if is_apply { body } else { typed(&draft.resource, &draft.kind, body)? };
         check_place(&draft.key, &body)?;
         if is_apply {
             let (manager, force) = (draft.manager(), draft.call.options.force);
@@ -239,7 +248,7 @@ impl Core {
             )),
             PatchFormat::Strategic => patch::strategic::apply(kind, old, patch),
             PatchFormat::Apply => {
-                let body = typed(&draft.resource, &draft.kind, patch.clone())?;
+                let body = patch.clone();
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
                 draft.typed_by(|types| {
@@ -271,6 +280,30 @@ impl Core {
             "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
         Err(failure)
     }
+}
+
+/// The refusal of a verb: kinds of CRDs have words of their own.
+fn unsupported(resource: &Resource, verb: Verb) -> Failure {
+    if resource.custom.is_none() {
+        return Failure::method_not_allowed();
+    }
+    let word = match verb {
+        Verb::Create => "create",
+        Verb::Delete => "delete",
+        Verb::Get => "get",
+        Verb::Patch(_) => "patch",
+        Verb::Update => "update",
+    };
+    let message = format!("{word} is not supported on resources of kind {:?}", resource.id);
+    let details = json!({"group": resource.group(), "kind": resource.plural()});
+    Failure { details, ..Failure::new(405, "MethodNotAllowed", message) }
+}
+
+/// The refusal of a patch that makes what is no object of the kind.
+fn unfit(failure: &Failure) -> Failure {
+    let message = format!("Invalid value: {:?}", failure.message);
+    let details = json!({"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]});
+    Failure { details, ..Failure::new(422, "Invalid", format!(" \"\" is invalid: patch: {message}")) }
 }
 
 pub(super) fn not_found(draft: &Draft<'_>) -> Failure {
@@ -312,6 +345,11 @@ pub(super) fn typed(resource: &Resource, kind: &Kind, mut body: Value) -> Result
             return Err(Failure::bad_request(format!(
                 "the API version in the data ({said}) does not match the expected API version ({value})"
             )));
+        } else if said != value && resource.custom.is_some() {
+            let message = format!("Invalid value: {said:?}: must be {value}");
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".to_owned() };
+            let (kind, name) = (Kind { kind: said.to_owned(), ..kind.clone() }, meta_text(&body, "name"));
+            return Err(rules::invalid(&kind, name, vec![cause]));
         } else if said != value {
             return Err(Failure::bad_request(format!(
                 "{said} in version {:?} cannot be handled as a {value}: the kinds differ",

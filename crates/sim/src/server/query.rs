@@ -60,6 +60,9 @@ impl Query {
                     let cause = Cause { reason: "FieldValueNotSupported", message, field: "dryRun".to_owned() };
                     return Err(Failure::options("CreateOptions", &[cause]));
                 }
+                "fieldValidation" if value == "Strict" => {
+                    return Err(Failure::not_simulated("strict validation of fields"));
+                }
                 // What is unknown is taken, as by the server; how fields are judged and how the body is laid out is not
                 // a matter of content.
                 "fieldValidation" | "pretty" | "timeout" => {}

@@ -256,10 +256,14 @@ fn check(query: &Query) -> Result<()> {
         return refuse("resourceVersionMatch", why);
     }
     if query.initial.is_some() && query.version_match != "NotOlderThan" {
-        return refuse(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        );
+        let cause = |reason, message| Cause { reason, message, field: "resourceVersionMatch".to_owned() };
+        let why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        let mut causes = vec![cause("FieldValueForbidden", why.to_owned())];
+        if !query.version_match.is_empty() {
+            let message = format!("Unsupported value: {:?}: supported values: \"NotOlderThan\"", query.version_match);
+            causes.push(cause("FieldValueNotSupported", message));
+        }
+        return Err(Failure::options("ListOptions", &causes));
     }
     Ok(())
 }
