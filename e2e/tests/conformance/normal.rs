@@ -91,6 +91,13 @@ impl Normaliser {
         if !self.managed_fields {
             fields.remove("managedFields");
         }
+        // Entries stand in the order of their times, which are whole seconds, or missing.
+        if let Some(Value::Array(entries)) = fields.get_mut("managedFields") {
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                entry.remove("time");
+            }
+            entries.sort_by_key(ToString::to_string);
+        }
         // The causes come in no order where the real server walks over a map of Go; the message repeats them.
         if let Some(Value::Array(causes)) = fields.get_mut("causes") {
             causes.sort_by_key(ToString::to_string);
