@@ -90,6 +90,7 @@ impl Call {
 
     /// The part of it.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "short for subresource; calls are no numbers")]
     pub fn sub(mut self, subresource: &str) -> Self {
         subresource.clone_into(&mut self.subresource);
         self

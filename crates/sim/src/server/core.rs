@@ -59,6 +59,8 @@ impl Core {
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             core.put_namespace(name);
         }
+        // Nobody wrote these.
+        core.untold.clear();
         core
     }
 
@@ -85,7 +87,7 @@ impl Core {
             return Ok(object);
         }
         if resource.custom.as_ref().is_none_or(|custom| custom.converts_by_name) {
-            object["apiVersion"] = json!(wanted);
+            metadata::put_at(&mut object, &["apiVersion"], json!(wanted));
             return Ok(object);
         }
         match &self.hook {
@@ -183,8 +185,9 @@ impl Core {
         let now = self.now();
         let condition = |name: &str| json!({"type": name, "status": "True", "reason": name, "message": "", "lastTransitionTime": metadata::seconds(now)});
         let stored = resource.stored().map(|kind| kind.version.clone());
-        object["status"] = json!({"acceptedNames": object["spec"]["names"], "storedVersions": [stored],
+        let status = json!({"acceptedNames": metadata::at(&object, &["spec", "names"]), "storedVersions": [stored],
             "conditions": [condition("NamesAccepted"), condition("Established")]});
+        metadata::put_at(&mut object, &["status"], status);
         let crds = self.resource("customresourcedefinitions.apiextensions.k8s.io")?;
         metadata::stamp_new(&mut object, now, &mut self.rng)?;
         metadata::metadata(&mut object)?.insert("generation".to_owned(), json!(1));
@@ -199,7 +202,7 @@ impl Core {
         let Ok(resource) = self.resource("namespaces") else { return };
         let mut object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
             "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
-        object["metadata"]["labels"] = json!({"kubernetes.io/metadata.name": name});
+        metadata::put_at(&mut object, &["metadata", "labels"], json!({"kubernetes.io/metadata.name": name}));
         let now = self.now();
         if metadata::stamp_new(&mut object, now, &mut self.rng).is_ok() {
             let key = Key { resource: resource.id.clone(), namespace: String::new(), name: name.to_owned() };

@@ -2,6 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
+use serde_json::Value;
+
 use super::failure::{Failure, Result};
 use super::kind::{Kind, Resource, Traits};
 use super::rules::schema::{self, Schema};
@@ -18,6 +20,8 @@ pub struct Custom {
 struct Version {
     name: String,
     schema: Schema,
+    /// The same as it stands in the CRD, for the owners of fields.
+    fields: Value,
     scale: Option<Scale>,
 }
 
@@ -37,6 +41,12 @@ impl Custom {
     #[must_use]
     pub fn schema(&self, version: &str) -> Option<&Schema> {
         self.version(version).map(|version| &version.schema)
+    }
+
+    /// The schema of a version as it stands in the CRD; null for none.
+    #[must_use]
+    pub fn fields(&self, version: &str) -> &Value {
+        self.version(version).map_or(&Value::Null, |version| &version.fields)
     }
 
     /// The scale subresource of a version.
@@ -88,7 +98,9 @@ pub fn resource(crd: &CustomResourceDefinition) -> Result<Resource> {
             status_replicas: pointer(&scale.status_replicas_path),
             selector: scale.label_selector_path.as_deref().map(pointer).unwrap_or_default(),
         });
-        Some(Version { name: version.name.clone(), schema: schema::of(crd, &version.name)?, scale })
+        let fields = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let fields = serde_json::to_value(fields).unwrap_or_default();
+        Some(Version { name: version.name.clone(), schema: schema::of(crd, &version.name)?, fields, scale })
     });
     let custom = Custom {
         versions: versions.collect(),

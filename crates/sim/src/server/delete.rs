@@ -12,7 +12,7 @@ use super::core::{Answer, Core};
 use super::draft::{Draft, Operation, Reply};
 use super::failure::{Cause, Failure, Result, details};
 use super::kind::Resource;
-use super::metadata::{self, at, finalizers, is_deleting, meta, meta_text, seconds, text_at};
+use super::metadata::{self, at, finalizers, is_deleting, meta, meta_text, put_at, seconds, text_at};
 use super::subresource;
 
 /// Finalizer: dependents go first.
@@ -85,6 +85,7 @@ impl Core {
         };
         let dry_run = draft.is_dry();
         let left = match fate {
+            Fate::Pending if dry_run => return self.deleted(&draft, &before, true),
             Fate::Pending => {
                 self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
                 return self.deleted(&draft, &before, draft.resource.traits.deletion_shows_object);
@@ -151,7 +152,7 @@ fn namespace_fate(draft: &Draft<'_>, before: &Value, now: Timestamp) -> Result<F
     }
     let mut object = before.clone();
     metadata::metadata(&mut object)?.insert("deletionTimestamp".to_owned(), seconds(now));
-    object["status"]["phase"] = json!("Terminating");
+    put_at(&mut object, &["status", "phase"], json!("Terminating"));
     Ok(Fate::Stays(object))
 }
 
@@ -265,13 +266,9 @@ fn with_disruption(pod: &Value, now: Timestamp) -> Value {
     let mut pod = pod.clone();
     let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting", "lastProbeTime": null, "lastTransitionTime": seconds(now)});
-    let Some(status) = pod.as_object_mut().map(|members| members.entry("status").or_insert_with(|| json!({}))) else {
-        return pod;
-    };
-    let conditions = status.as_object_mut().map(|status| status.entry("conditions").or_insert_with(|| json!([])));
-    if let Some(list) = conditions.and_then(Value::as_array_mut) {
-        list.retain(|had| text_at(had, &["type"]) != "DisruptionTarget");
-        list.push(condition);
-    }
+    let had = at(&pod, &["status", "conditions"]).as_array().into_iter().flatten();
+    let mut list: Vec<Value> = had.filter(|had| text_at(had, &["type"]) != "DisruptionTarget").cloned().collect();
+    list.push(condition);
+    put_at(&mut pod, &["status", "conditions"], Value::Array(list));
     pod
 }

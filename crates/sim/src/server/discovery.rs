@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::failure::Result;
 use super::kind::{Kind, Kinds, Resource};
+use super::metadata::put_at;
 use super::route;
 
 /// `/version`.
@@ -29,7 +30,8 @@ pub(super) fn groups(kinds: &Kinds) -> Value {
 pub(super) fn group(kinds: &Kinds, name: &str) -> Result<Value> {
     let groups = by_group(kinds);
     let mut group = group_of(name, groups.get(name).ok_or_else(route::unknown)?);
-    (group["kind"], group["apiVersion"]) = (json!("APIGroup"), json!("v1"));
+    put_at(&mut group, &["kind"], json!("APIGroup"));
+    put_at(&mut group, &["apiVersion"], json!("v1"));
     Ok(group)
 }
 
@@ -55,27 +57,28 @@ fn entries(resource: &Resource, kind: &Kind, list: &mut Vec<Value>) {
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     list.push(json!({"name": plural, "singularName": resource.singular, "namespaced": namespaced, "kind": name,
         "verbs": verbs}));
-    let part = |name: &str, kind: &str, verbs: &[&str]| {
-        json!({"name": format!("{plural}/{name}"), "singularName": "", "namespaced": namespaced, "kind": kind,
-            "verbs": verbs})
+    let part = |name: &str, kind: &str, verbs: &[&str], other: Option<(&str, &str)>| {
+        let mut part = json!({"name": format!("{plural}/{name}"), "singularName": "", "namespaced": namespaced,
+            "kind": kind, "verbs": verbs});
+        if let Some((group, version)) = other {
+            put_at(&mut part, &["group"], json!(group));
+            put_at(&mut part, &["version"], json!(version));
+        }
+        part
     };
     if resource.id == "pods" {
-        list.push(part("binding", "Binding", &["create"]));
-        let mut eviction = part("eviction", "Eviction", &["create"]);
-        (eviction["group"], eviction["version"]) = (json!("policy"), json!("v1"));
-        list.push(eviction);
-        list.push(part("resize", name, &["get", "patch", "update"]));
+        list.push(part("binding", "Binding", &["create"], None));
+        list.push(part("eviction", "Eviction", &["create"], Some(("policy", "v1"))));
+        list.push(part("resize", name, &["get", "patch", "update"], None));
     }
     if resource.id == "namespaces" {
-        list.push(part("finalize", name, &["update"]));
+        list.push(part("finalize", name, &["update"], None));
     }
     if resource.traits.scale {
-        let mut scale = part("scale", "Scale", &["get", "patch", "update"]);
-        (scale["group"], scale["version"]) = (json!("autoscaling"), json!("v1"));
-        list.push(scale);
+        list.push(part("scale", "Scale", &["get", "patch", "update"], Some(("autoscaling", "v1"))));
     }
     if resource.traits.status {
-        list.push(part("status", name, &["get", "patch", "update"]));
+        list.push(part("status", name, &["get", "patch", "update"], None));
     }
 }
 

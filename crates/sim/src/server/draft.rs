@@ -9,7 +9,7 @@ use super::core::{By, Core};
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::metadata::{self, is_deleting, meta_text};
-use super::patch::{self, types::Types};
+use super::patch;
 use super::rules::{self, form, native, pod, schema};
 use super::store::Key;
 
@@ -68,19 +68,6 @@ impl<'a> Draft<'a> {
     pub(super) fn manager(&self) -> &'a str {
         let named = self.call.options.field_manager.as_str();
         if named.is_empty() { self.caller } else { named }
-    }
-}
-
-impl Draft<'_> {
-    /// Looks at the object with the types of its fields.
-    pub(super) fn typed_by<T>(&self, look: impl FnOnce(&Types<'_>) -> T) -> Result<T> {
-        let (version, kind) = (self.kind.api_version(), &self.kind.kind);
-        let schema = self.resource.custom.as_ref().and_then(|custom| custom.schema(&self.kind.version));
-        let types = match schema {
-            Some(schema) => Types::custom(&version, kind, schema.root(), schema.has_status),
-            None => Types::native(&version, kind)?,
-        };
-        Ok(look(&types))
     }
 }
 
@@ -165,7 +152,14 @@ impl Core {
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
                 && (is_apply || (call.verb == Verb::Update && draft.resource.traits.created_by_update));
-            return if makes { self.begin_made(draft, is_apply) } else { Err(not_found(&draft)) };
+            if makes {
+                return self.begin_made(draft, is_apply);
+            }
+            // An update of an object that is gone fails by the uid that it names, if any.
+            if call.verb == Verb::Update {
+                check_uid(&draft, &call.body)?;
+            }
+            return Err(not_found(&draft));
         }
         let Some(old) = draft.old.clone() else { return Err(not_found(&draft)) };
         let mut object = match call.verb {
@@ -185,34 +179,27 @@ impl Core {
             Verb::Patch(_) if failure.code == 400 => unfit(&failure),
             _ => failure,
         })?;
-        match call.subresource.as_str() {
-            "" => native::admit(&draft.kind, &mut object, Some(&old))?,
-            "resize" => {
-                let version = meta_text(&object, "resourceVersion").to_owned();
-                pod::resize(&mut object, &old)?;
-                metadata::metadata(&mut object)?.insert("resourceVersion".to_owned(), json!(version));
-            }
-            _ => {}
+        if call.subresource.is_empty() {
+            native::admit(&draft.kind, &mut object, Some(&old))?;
         }
         draft.object = object;
         Ok(draft)
     }
 
     /// An update or apply that makes the object.
-    fn begin_made<'a>(&self, mut draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
+    fn begin_made<'a>(&self, draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
         let body = draft.call.body.clone();
-        let body = if is_apply { body } else { typed(&draft.resource, &draft.kind, body)? };
+        let mut body = if is_apply { body } else { typed(&draft.resource, &draft.kind, body)? };
         check_place(&draft.key, &body)?;
+        check_uid(&draft, &body)?;
         if is_apply {
             let (manager, force) = (draft.manager(), draft.call.options.force);
-            let object =
-                draft.typed_by(|types| patch::apply::apply(types, None, &body, manager, "", force, self.now()))??;
+            let api_version = draft.kind.api_version();
+            let types = types(&draft, &api_version)?;
+            let object = patch::apply::apply(&types, None, &body, manager, "", force, self.now())?;
             return self.begin_create(draft, object);
         }
-        if !meta_text(&body, "resourceVersion").is_empty() || !meta_text(&body, "uid").is_empty() {
-            return Err(not_found(&draft));
-        }
-        draft.old = None;
+        metadata::metadata(&mut body)?.remove("resourceVersion");
         self.begin_create(draft, body)
     }
 
@@ -239,7 +226,10 @@ impl Core {
         let (patch, kind) = (&draft.call.body, draft.kind.kind.as_str());
         match format {
             PatchFormat::Json => patch::json::apply(old, patch),
-            PatchFormat::Merge => Ok(patch::merge::apply(old, patch)),
+            PatchFormat::Merge => {
+                patch::merge::check(patch)?;
+                Ok(patch::merge::apply(old, patch))
+            }
             PatchFormat::Strategic if draft.resource.custom.is_some() => Err(Failure::new(
                 415,
                 "UnsupportedMediaType",
@@ -251,10 +241,9 @@ impl Core {
                 let body = patch.clone();
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
-                draft.typed_by(|types| {
-                    let subresource = &draft.call.subresource;
-                    patch::apply::apply(types, Some(old), &body, manager, subresource, force, self.now())
-                })?
+                let api_version = draft.kind.api_version();
+                let types = types(draft, &api_version)?;
+                patch::apply::apply(&types, Some(old), &body, manager, &draft.call.subresource, force, self.now())
             }
         }
     }
@@ -276,8 +265,9 @@ impl Core {
         }
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Failure::forbidden(resource, name, &why);
-        failure.details["causes"] = json!([{"reason": "NamespaceTerminating",
-            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+        let cause = json!({"reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"});
+        metadata::put_at(&mut failure.details, &["causes"], json!([cause]));
         Err(failure)
     }
 }
@@ -308,6 +298,15 @@ fn unfit(failure: &Failure) -> Failure {
 
 pub(super) fn not_found(draft: &Draft<'_>) -> Failure {
     Failure::not_found(&draft.resource, &draft.key.name)
+}
+
+/// What apply has to know of the kind.
+pub(super) fn types<'a>(draft: &'a Draft<'_>, api_version: &'a str) -> Result<patch::Types<'a>> {
+    let Kind { kind, version, .. } = &draft.kind;
+    match draft.resource.custom.as_ref().map(|custom| custom.fields(version)) {
+        Some(fields) => Ok(patch::Types::custom(api_version, kind, fields, draft.resource.traits.status)),
+        None => patch::Types::native(api_version, kind),
+    }
 }
 
 /// Reads an object as its kind does: unknown fields vanish, defaults come.

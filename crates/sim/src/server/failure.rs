@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kind::Resource;
+use super::metadata::put_at;
 
 /// A request that is refused, as the Status that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,13 +132,13 @@ impl Failure {
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "code": code});
         if !reason.is_empty() {
-            status["reason"] = json!(reason);
+            put_at(&mut status, &["reason"], json!(reason));
         }
         if let Some(token) = details.get("continue") {
             // A list goes on with this; the only thing that stands in the metadata of a refusal.
-            status["metadata"] = json!({"continue": token});
+            put_at(&mut status, &["metadata", "continue"], token.clone());
         } else if !details.is_null() {
-            status["details"] = details.clone();
+            put_at(&mut status, &["details"], details.clone());
         }
         status
     }

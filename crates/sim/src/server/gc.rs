@@ -11,7 +11,7 @@ use super::call::{Call, PatchFormat, Verb};
 use super::core::Core;
 use super::delete::{FOREGROUND, ORPHAN};
 use super::kind::Resource;
-use super::metadata::{at, finalizers, is_deleting, meta, meta_text, text_at};
+use super::metadata::{at, finalizers, is_deleting, meta, meta_text, put_at, text_at};
 use super::store::place;
 use super::subresource::PVC_PROTECTION;
 
@@ -121,7 +121,7 @@ impl Core {
         }
         if empty {
             let mut body = namespace.clone();
-            body["spec"]["finalizers"] = json!([]);
+            put_at(&mut body, &["spec", "finalizers"], json!([]));
             calls.push(Call::new(Verb::Update, "namespaces").at("", name).sub("finalize").with(body));
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::core::Core;
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
-use super::metadata::meta_text;
+use super::metadata::{meta_text, put_at};
 use super::query::Query;
 use super::selector::Selector;
 
@@ -25,7 +25,7 @@ pub(super) struct Page {
 impl Core {
     /// A page of objects.
     pub(super) fn list(&self, resource: &Resource, kind: &Kind, namespace: &str, query: &Query) -> Result<Page> {
-        let selector = Selector::parse(resource, kind, &query.labels, &query.fields)?;
+        let selector = Selector::parse(resource, &query.labels, &query.fields)?;
         let current = self.store.version();
         let (version, after) = self.as_of(query)?;
         let mut objects: Vec<Arc<Value>> = if version == current {
@@ -49,10 +49,10 @@ impl Core {
             objects.truncate(limit);
             if let Some(last) = objects.last() {
                 let (namespace, name) = place(last);
-                metadata["continue"] = json!(format!("{version}:{namespace}/{name}"));
+                put_at(&mut metadata, &["continue"], json!(format!("{version}:{namespace}/{name}")));
             }
             if selector.is_empty() {
-                metadata["remainingItemCount"] = json!(left);
+                put_at(&mut metadata, &["remainingItemCount"], json!(left));
             }
         }
         if resource.custom.is_some() && !query.partial && metadata.get("continue").is_none() {

@@ -38,6 +38,19 @@ pub(super) fn text_at<'a>(object: &'a Value, path: &[&str]) -> &'a str {
     at(object, path).as_str().unwrap_or_default()
 }
 
+/// Puts a value at a path of members, which are made where they are not there.
+pub(super) fn put_at(object: &mut Value, path: &[&str], value: Value) {
+    let mut place = object;
+    for member in path {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        let Some(members) = place.as_object_mut() else { return };
+        place = members.entry(*member).or_insert(Value::Null);
+    }
+    *place = value;
+}
+
 /// Metadata to write to; made where there is none.
 ///
 /// # Errors

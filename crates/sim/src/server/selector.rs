@@ -28,7 +28,7 @@ impl Selector {
     ///
     /// # Errors
     /// Fails where a selector can't be read, or a field is not indexed.
-    pub(super) fn parse(resource: &Resource, kind: &Kind, labels: &str, fields: &str) -> Result<Self> {
+    pub(super) fn parse(resource: &Resource, labels: &str, fields: &str) -> Result<Self> {
         let mut selector = Self::default();
         for part in split(labels) {
             selector.labels.push(requirement(part)?);

@@ -12,6 +12,7 @@ use super::core::Answer;
 use super::failure::{Failure, Result};
 use super::kind::{Kind, Resource};
 use super::list::partial;
+use super::metadata::put_at;
 use super::query::Query;
 use super::route::{self, Place, Route};
 use super::watch::Watch;
@@ -273,10 +274,10 @@ fn delete_options(request: &Request<Vec<u8>>, query: &Query) -> Result<Value> {
     // As with kube-apiserver, a body counts instead of the query.
     if request.body().is_empty() {
         if let Some(grace) = query.grace {
-            options["gracePeriodSeconds"] = json!(grace);
+            put_at(&mut options, &["gracePeriodSeconds"], json!(grace));
         }
         if !query.policy.is_empty() {
-            options["propagationPolicy"] = json!(query.policy);
+            put_at(&mut options, &["propagationPolicy"], json!(query.policy));
         }
     }
     Ok(options)

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::{PatchFormat, Verb};
 use super::core::{Answer, Core};
-use super::draft::{Draft, Operation, Reply, check_version, typed};
+use super::draft::{Draft, Operation, Reply, check_version, typed, types};
 use super::failure::{Failure, Result};
 use super::kind::Resource;
 use super::metadata::{self, finalizers, is_deleting, meta, meta_text};
-use super::rules::{self, native, schema};
+use super::rules::{self, native, pod, schema};
 use super::subresource;
 use super::{draft, patch};
 
@@ -26,7 +27,7 @@ impl Core {
     pub(super) fn settle(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         match draft.operation {
             Operation::Create => self.settle_new(draft),
-            Operation::Update => settle_changed(draft),
+            Operation::Update => settle_changed(draft, self.now()),
             Operation::Delete => Ok(()),
         }
     }
@@ -93,7 +94,7 @@ impl Core {
 
     fn commit_object(&mut self, mut draft: Draft<'_>) -> Result<Answer> {
         let object = std::mem::take(&mut draft.object);
-        let mut object = match draft.resource.stored() {
+        let object = match draft.resource.stored() {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
                 if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
@@ -113,7 +114,6 @@ impl Core {
             let object = self.put(by, &key, object);
             return self.answer(&draft, &object, code);
         };
-        self.track(&draft, &before, &mut object)?;
         if *before == object {
             if !draft.call.options.dry_run {
                 self.note(by, &key, Some(Arc::clone(&before)), Some(Arc::clone(&before)));
@@ -131,30 +131,6 @@ impl Core {
         self.answer(&draft, &object, code)
     }
 
-    /// Managers of fields are told of objects that were ever applied; others have none.
-    fn track(&self, draft: &Draft<'_>, before: &Value, object: &mut Value) -> Result<()> {
-        if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
-            return Ok(());
-        }
-        let members = metadata::metadata(object)?;
-        match meta(before, "managedFields") {
-            Value::Null => drop(members.remove("managedFields")),
-            fields => {
-                let said = meta_emptied(members.get("managedFields"));
-                if !said {
-                    members.insert("managedFields".to_owned(), fields.clone());
-                    draft.typed_by(|types| {
-                        let (manager, subresource) = (draft.manager(), &draft.call.subresource);
-                        patch::apply::track(types, before, object, manager, subresource, self.now());
-                    })?;
-                } else {
-                    members.remove("managedFields");
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn answer(&self, draft: &Draft<'_>, object: &Arc<Value>, code: u16) -> Result<Answer> {
         match draft.reply {
             Reply::Object => self.show(&draft.resource, object, &draft.kind, code),
@@ -168,12 +144,24 @@ impl Core {
     }
 }
 
-/// A client resets the managers of an object with an empty list.
-fn meta_emptied(said: Option<&Value>) -> bool {
-    said.and_then(Value::as_array).is_some_and(|list| list.iter().all(|entry| *entry == json!({})))
+/// Owners of fields are kept for objects that were ever applied; others have none.
+fn track(draft: &mut Draft<'_>, old: &Value, now: Timestamp) -> Result<()> {
+    if draft.call.verb == Verb::Patch(PatchFormat::Apply) {
+        return Ok(());
+    }
+    if meta(old, "managedFields").as_array().is_none_or(Vec::is_empty) {
+        metadata::metadata(&mut draft.object)?.remove("managedFields");
+        return Ok(());
+    }
+    let mut object = std::mem::take(&mut draft.object);
+    let api_version = draft.kind.api_version();
+    let types = types(draft, &api_version)?;
+    patch::apply::track(&types, old, &mut object, draft.manager(), &draft.call.subresource, now);
+    draft.object = object;
+    Ok(())
 }
 
-fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
+fn settle_changed(draft: &mut Draft<'_>, now: Timestamp) -> Result<()> {
     check_version(draft)?;
     let Some(old) = draft.old.clone() else { return Err(draft::not_found(draft)) };
     let Draft { resource, kind, object, key, call, .. } = draft;
@@ -183,7 +171,8 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
     let schema = resource.custom.as_ref().and_then(|custom| custom.schema(&kind.version));
     match (schema, sub) {
         (None, "status") => native::prepare_status(kind, object, &old),
-        (None, "" | "scale" | "resize") => native::prepare_update(kind, object, &old),
+        (None, "" | "scale") => native::prepare_update(kind, object, &old),
+        (None, "resize") => pod::resize(object, &old)?,
         (None, "finalize") => keep(object, &old, "status"),
         (Some(_), "status") => schema::prepare_status(object, &old),
         (Some(schema), _) => schema::prepare_update(schema, object, &old),
@@ -197,7 +186,11 @@ fn settle_changed(draft: &mut Draft<'_>) -> Result<()> {
         (None, "") => native::on_update(kind, object, &old),
         (None, _) => Vec::new(),
     });
-    if causes.is_empty() { native::simulated(kind, object) } else { Err(rules::invalid(kind, &key.name, causes)) }
+    if !causes.is_empty() {
+        return Err(rules::invalid(kind, &key.name, causes));
+    }
+    native::simulated(kind, object)?;
+    track(draft, &old, now)
 }
 
 /// The member stays as it was.

@@ -9,7 +9,7 @@ use super::core::{Answer, Core};
 use super::draft::{Draft, Reply, typed};
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource, Traits};
-use super::metadata::{at, meta, meta_text, text_at};
+use super::metadata::{at, meta, meta_text, put_at, text_at};
 use super::{patch, rules};
 
 impl Core {
@@ -44,7 +44,8 @@ impl Core {
             }
         }
         let mut object = (*old).clone();
-        set(&mut object, spec_path(&draft.resource, &draft.kind), json!(replicas))?;
+        let path = spec_path(&draft.resource, &draft.kind).split('/').filter(|member| !member.is_empty());
+        put_at(&mut object, &path.collect::<Vec<_>>(), json!(replicas));
         (draft.object, draft.reply) = (object, Reply::Scale);
         Ok(draft)
     }
@@ -66,14 +67,14 @@ pub(super) fn scale_of(resource: &Resource, kind: &Kind, object: &Value) -> Resu
         "status": {"replicas": number(replicas)}});
     for member in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if !meta(object, member).is_null() {
-            scale["metadata"][member] = meta(object, member).clone();
+            put_at(&mut scale, &["metadata", member], meta(object, member).clone());
         }
     }
     if wanted != 0 {
-        scale["spec"]["replicas"] = json!(wanted);
+        put_at(&mut scale, &["spec", "replicas"], json!(wanted));
     }
     if !selector.is_empty() {
-        scale["status"]["selector"] = json!(selector);
+        put_at(&mut scale, &["status", "selector"], json!(selector));
     }
     Ok(scale)
 }
@@ -81,17 +82,6 @@ pub(super) fn scale_of(resource: &Resource, kind: &Kind, object: &Value) -> Resu
 fn spec_path<'a>(resource: &'a Resource, kind: &Kind) -> &'a str {
     let scale = resource.custom.as_ref().and_then(|custom| custom.scale(&kind.version));
     scale.map_or("/spec/replicas", |scale| &scale.spec_replicas)
-}
-
-fn set(object: &mut Value, pointer: &str, value: Value) -> Result<()> {
-    let mut place = object;
-    for member in pointer.split('/').filter(|member| !member.is_empty()) {
-        let members =
-            place.as_object_mut().ok_or_else(|| Failure::bad_request(format!("{pointer} is not an object")))?;
-        place = members.entry(member).or_insert_with(|| json!({}));
-    }
-    *place = value;
-    Ok(())
 }
 
 /// A label selector as `kubectl` writes it.

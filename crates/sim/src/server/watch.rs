@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use hyper::body::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -18,13 +18,15 @@ use super::core::Core;
 use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::list::partial;
-use super::metadata::{meta_text, set_version};
+use super::metadata::{meta_text, put_at, set_version};
 use super::query::Query;
 use super::selector::Selector;
 use super::store::{Event, Form};
 
 /// How often a watch is told how far it is.
 const BOOKMARKS_EACH: Duration = Duration::from_secs(60);
+/// The last bookmark comes this long before the end.
+const BEFORE_THE_END: Duration = Duration::from_secs(2);
 /// A watch without a time-out of its own ends after at least this time, and at most twice of it.
 const SHORTEST_WATCH: u64 = 1_800;
 
@@ -58,7 +60,7 @@ impl Watch {
         query: &Query,
     ) -> Result<Self> {
         check(query)?;
-        let selector = Selector::parse(&resource, &kind, &query.labels, &query.fields)?;
+        let selector = Selector::parse(&resource, &query.labels, &query.fields)?;
         let mut core = shared.lock();
         let (asked, current) = (query.version()?, core.store.version());
         if query.initial == Some(true) && asked > current {
@@ -67,6 +69,7 @@ impl Watch {
         let seconds = query.timeout.filter(|seconds| *seconds > 0);
         let seconds = seconds.unwrap_or_else(|| SHORTEST_WATCH + core.rng.u64(..SHORTEST_WATCH));
         let now = Instant::now();
+        let end = now + Duration::from_secs(seconds);
         let index = resource.kinds.iter().position(|known| known.version == kind.version).unwrap_or_default();
         let mut watch = Self {
             bell: core.store.bell(&resource.id),
@@ -80,8 +83,8 @@ impl Watch {
             bookmarks: query.bookmarks,
             told: asked,
             lines: VecDeque::new(),
-            next_bookmark: now + BOOKMARKS_EACH,
-            end: now + Duration::from_secs(seconds),
+            next_bookmark: next_bookmark(now, end),
+            end,
             ended: false,
         };
         let from_now = query.initial.unwrap_or(asked == 0);
@@ -101,10 +104,11 @@ impl Watch {
 
     /// Line by line, until it ends.
     pub(super) fn lines(self) -> impl Stream<Item = std::result::Result<Bytes, tower::BoxError>> + Send {
-        futures::stream::unfold(self, |mut watch| async move {
+        let lines = futures::stream::unfold(self, |mut watch| async move {
             let line = watch.next().await?;
             Some((Ok(line), watch))
-        })
+        });
+        lines.fuse()
     }
 
     async fn next(&mut self) -> Option<Bytes> {
@@ -137,7 +141,7 @@ impl Watch {
         if due == self.end {
             self.ended = true;
         } else {
-            self.next_bookmark = due + BOOKMARKS_EACH;
+            self.next_bookmark = next_bookmark(due, self.end);
             self.bookmark(self.told, false);
         }
     }
@@ -220,7 +224,8 @@ impl Watch {
         let mut object =
             json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": version.to_string()}});
         if initial {
-            object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            let annotations = json!({"k8s.io/initial-events-end": "true"});
+            put_at(&mut object, &["metadata", "annotations"], annotations);
         }
         self.lines.extend(write("BOOKMARK", &object));
     }
@@ -233,6 +238,11 @@ impl Watch {
         self.lines.extend(write("ERROR", &failure.status()));
         self.ended = true;
     }
+}
+
+fn next_bookmark(after: Instant, end: Instant) -> Instant {
+    let last = end - BEFORE_THE_END;
+    if after < last { last.min(after + BOOKMARKS_EACH) } else { end }
 }
 
 fn write(told: &str, object: &Value) -> serde_json::Result<Bytes> {

@@ -58,7 +58,7 @@ pub fn apply(
 
     let merged = merge(types.root, Some(&before), Some(applied)).unwrap_or_default();
     let mut after = prune(types, &merged, &last.fields, &ours.fields, &entries).unwrap_or(merged);
-    let mut changes = compare(types.root, &before, &after);
+    let mut changes = compare(types.root, &before, &after, true);
     filter(types, subresource, &mut changes);
     give_way(&mut entries, &changes, force)?;
     unowned(&mut ours.fields);
@@ -102,7 +102,7 @@ pub fn track(types: &Types<'_>, before: &Value, after: &mut Value, manager: &str
 
 /// The change from one object to the other, as a write of this manager.
 fn note(types: &Types<'_>, before: &Value, after: &Value, entries: &mut Vec<Entry>, writer: Entry, now: Timestamp) {
-    let mut changes = compare(types.root, before, after);
+    let mut changes = compare(types.root, before, after, false);
     filter(types, &writer.subresource, &mut changes);
     let mut taken = changes.modified.union(&changes.added);
     let lost = taken.clone().union(&changes.removed);

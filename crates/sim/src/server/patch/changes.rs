@@ -14,6 +14,8 @@ pub(crate) struct Changes {
     pub(crate) added: Fields,
     pub(crate) modified: Fields,
     pub(crate) removed: Fields,
+    /// Whether the object after is merged, not written.
+    merged: bool,
 }
 
 /// What happened to a value itself, not to what is in it.
@@ -50,8 +52,11 @@ pub(crate) fn shape(left: Option<&Value>, right: Option<&Value>) -> Shape {
 }
 
 /// From the object before to the object after.
-pub(crate) fn compare(node: Node<'_>, before: &Value, after: &Value) -> Changes {
-    let mut changes = Changes::default();
+///
+/// An object that is merged has what the server always writes only where it had it before; one that is written has it
+/// everywhere.
+pub(crate) fn compare(node: Node<'_>, before: &Value, after: &Value, merged: bool) -> Changes {
+    let mut changes = Changes { merged, ..Changes::default() };
     walk(node, Some(before), Some(after), &mut changes);
     changes
 }
@@ -65,7 +70,7 @@ impl Changes {
 
     /// Compares one child and notes what changed.
     fn child(&mut self, element: &str, node: Node<'_>, left: Option<&Value>, right: Option<&Value>) {
-        let mut below = Self::default();
+        let mut below = Self { merged: self.merged, ..Self::default() };
         let own = walk(node, left, right, &mut below);
         self.put(element, own, below);
     }
@@ -80,9 +85,10 @@ fn walk(node: Node<'_>, left: Option<&Value>, right: Option<&Value>, out: &mut C
         (_, None) => Own::Removed,
         _ => Own::Nothing,
     };
+    let both_empty = empty(left) && empty(right);
     match shape(left, right) {
-        Shape::Map if !node.whole_map() && !(empty(left) && empty(right)) => maps(node, left, right, out),
-        Shape::List if node.items() != Items::Whole && !(empty(left) && empty(right)) => lists(node, left, right, out),
+        Shape::Map if !(node.whole_map() || both_empty) => maps(node, left, right, out),
+        Shape::List if !both_empty && node.items() != Items::Whole => lists(node, left, right, out),
         _ if presence == Own::Nothing => return Own::Modified,
         _ => {}
     }
@@ -106,7 +112,8 @@ fn maps(node: Node<'_>, left: Option<&Value>, right: Option<&Value>, out: &mut C
     let names: BTreeSet<&str> = names.collect();
     for name in names {
         let missing = always.get(name).map(|null| if *null { &Value::Null } else { &none });
-        let (default_left, default_right) = (left.and(missing), right.and(missing));
+        let (default_left, default_right) =
+            (left.and(missing), right.filter(|_| left.is_some() || !out.merged).and(missing));
         let left = left_map.get(name).or(default_left);
         let right = right_map.get(name).or(default_right);
         let node = node.field(name).map_or(Node::Deduced, |child| child.node);

@@ -169,9 +169,11 @@ impl Fields {
 
     /// All paths as messages name them: those that end here first, then those further below.
     pub(crate) fn paths(&self) -> Vec<String> {
-        let mut out: Vec<String> =
-            self.0.iter().filter(|(_, entry)| entry.member).map(|(element, _)| shown(element)).collect();
-        for (element, entry) in &self.0 {
+        let mut entries: Vec<_> = self.0.iter().collect();
+        entries.sort_by_cached_key(|(element, _)| rank(element));
+        let ends = entries.iter().filter(|(_, entry)| entry.member).map(|(element, _)| shown(element));
+        let mut out: Vec<String> = ends.collect();
+        for (element, entry) in entries {
             let here = shown(element);
             out.extend(entry.below.paths().into_iter().map(|path| format!("{here}{path}")));
         }
@@ -203,6 +205,22 @@ impl Fields {
         }
         out
     }
+}
+
+/// Where an element stands among others: numbers in keys and values count as numbers.
+fn rank(element: &str) -> (String, Vec<(String, i64, String)>) {
+    let (form, text) = element.split_at_checked(2).unwrap_or_default();
+    let one = |name: &str, value: &Value| (name.to_owned(), value.as_i64().unwrap_or(i64::MAX), value.to_string());
+    let fields = match (form, serde_json::from_str::<Value>(text)) {
+        ("k:", Ok(Value::Object(fields))) => {
+            let mut fields: Vec<_> = fields.iter().map(|(name, value)| one(name, value)).collect();
+            fields.sort_unstable();
+            fields
+        }
+        ("v:", Ok(value)) => vec![one("", &value)],
+        _ => vec![(text.to_owned(), 0, String::new())],
+    };
+    (form.to_owned(), fields)
 }
 
 /// An element in the one form that equal elements share.

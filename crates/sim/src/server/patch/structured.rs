@@ -105,42 +105,32 @@ pub(crate) fn merge(node: Node<'_>, live: Option<&Value>, applied: Option<&Value
 
 /// Items that both lists have come in the applied order. The live list's others stay where they stood, as far as that goes.
 fn merge_items(node: Node<'_>, live: &[Value], applied: &[Value]) -> Vec<Value> {
-    let of = |list: &[Value]| -> Vec<String> {
-        list.iter().map(|item| element(node, item).unwrap_or_else(|_| fields::value(item))).collect()
+    let named = |item| (element(node, item).unwrap_or_else(|_| fields::value(item)), item);
+    let live: Vec<(String, &Value)> = live.iter().map(named).collect();
+    let applied: Vec<(String, &Value)> = applied.iter().map(named).collect();
+    let is_live = |element: &String| live.iter().any(|(other, _)| other == element);
+    // Of several live items with the same key none is merged: the applied one takes their place.
+    let merged = |(element, item): &(String, &Value)| {
+        let mut twins = live.iter().filter(|(other, _)| other == element);
+        let twin = twins.next().filter(|_| twins.next().is_none());
+        merge(node.item(), twin.map(|(_, twin)| *twin), Some(item))
     };
-    let (left, right) = (of(live), of(applied));
-    let mut shared = right.iter().filter(|element| left.contains(element)).peekable();
-    let mut done: BTreeSet<&String> = BTreeSet::new();
-    let mut out = Vec::with_capacity(left.len() + right.len());
-    let (mut i, mut j) = (0, 0);
-    while i < left.len() || j < right.len() {
-        if let (Some(element), Some(item)) = (left.get(i), live.get(i)) {
-            if !right.contains(element) {
-                out.push(item.clone());
-                i += 1;
-                continue;
-            }
-            if j < right.len() && shared.peek().is_some_and(|next| *next != element) {
-                i += 1;
-                continue;
-            }
-            if done.contains(element) {
-                i += 1;
-            }
+    let mut out = Vec::with_capacity(live.len() + applied.len());
+    let mut rest = applied.as_slice();
+    for (name, item) in &live {
+        if !applied.iter().any(|(other, _)| other == name) {
+            out.push((*item).clone());
+            continue;
         }
-        if let (Some(element), Some(item)) = (right.get(j), applied.get(j)) {
-            // Of several live items with the same key none is merged: the applied one takes their place.
-            let mut twins = left.iter().zip(live).filter(|(other, _)| *other == element).map(|(_, item)| item);
-            let twin = twins.next().filter(|_| twins.next().is_none());
-            out.extend(merge(node.item(), twin, Some(item)));
-            done.insert(element);
-            shared.next_if_eq(&element);
-            if left.get(i) == Some(element) {
-                i += 1;
-            }
-            j += 1;
+        // The next item that both have brings along the new ones in front of it. Other shared items wait for their turn.
+        let next = rest.iter().position(|(other, _)| is_live(other));
+        let turn = next.filter(|next| rest.get(*next).is_some_and(|(other, _)| other == name));
+        if let Some((now, later)) = turn.and_then(|next| rest.split_at_checked(next + 1)) {
+            out.extend(now.iter().filter_map(merged));
+            rest = later;
         }
     }
+    out.extend(rest.iter().filter_map(merged));
     out
 }
 

@@ -87,39 +87,39 @@ impl<'a> Node<'a> {
     pub(crate) fn field(self, name: &str) -> Option<Child<'a>> {
         let declared = |node| Some(Child { node, declared: true });
         match self {
-            Node::Native(of) => declared(match of.field(name) {
-                Some(Field::Is(of) | Field::Always(of)) => Node::Native(of),
-                Some(Field::Whole | Field::Replaced) => Node::Whole,
-                Some(Field::List(list)) => Node::NativeList(list),
-                None => Node::Native(&table::PLAIN),
+            Self::Native(of) => declared(match of.field(name) {
+                Some(Field::Is(of) | Field::Always(of)) => Self::Native(of),
+                Some(Field::Whole | Field::Replaced) => Self::Whole,
+                Some(Field::List(list)) => Self::NativeList(list),
+                None => Self::Native(&table::PLAIN),
             }),
-            Node::Root(schema) => match name {
-                "apiVersion" | "kind" => declared(Node::Deduced),
-                "metadata" => declared(Node::Native(&table::META)),
-                _ => Node::Schema(schema, false).field(name),
+            Self::Root(schema) => match name {
+                "apiVersion" | "kind" => declared(Self::Deduced),
+                "metadata" => declared(Self::Native(&table::META)),
+                _ => Self::Schema(schema, false).field(name),
             },
-            Node::Schema(schema, kept) => schema_field(schema, kept, name),
-            Node::NativeList(_) | Node::Whole | Node::Deduced => Some(Child { node: Node::Deduced, declared: false }),
+            Self::Schema(schema, kept) => schema_field(schema, kept, name),
+            Self::NativeList(_) | Self::Whole | Self::Deduced => Some(Child { node: Self::Deduced, declared: false }),
         }
     }
 
     /// The items of a list.
-    pub(crate) fn item(self) -> Node<'a> {
+    pub(crate) fn item(self) -> Self {
         match self {
-            Node::NativeList(list) if list.item.is_whole() => Node::Whole,
-            Node::NativeList(list) => Node::Native(list.item),
-            Node::Schema(schema, kept) => {
-                schema.get("items").map_or(Node::Deduced, |items| Node::Schema(items, kept || keeps_unknown(schema)))
+            Self::NativeList(list) if list.item.is_whole() => Self::Whole,
+            Self::NativeList(list) => Self::Native(list.item),
+            Self::Schema(schema, kept) => {
+                schema.get("items").map_or(Self::Deduced, |items| Self::Schema(items, kept || keeps_unknown(schema)))
             }
-            _ => Node::Deduced,
+            _ => Self::Deduced,
         }
     }
 
     /// Whether a map here is one value.
     pub(crate) fn whole_map(self) -> bool {
         match self {
-            Node::Whole => true,
-            Node::Schema(schema, _) => text(schema, "x-kubernetes-map-type") == Some("atomic"),
+            Self::Whole => true,
+            Self::Schema(schema, _) => text(schema, "x-kubernetes-map-type") == Some("atomic"),
             _ => false,
         }
     }
@@ -127,12 +127,12 @@ impl<'a> Node<'a> {
     /// How a list here is owned.
     pub(crate) fn items(self) -> Items<'a> {
         match self {
-            Node::NativeList(list) => match list.applied {
+            Self::NativeList(list) => match list.applied {
                 Applied::Whole => Items::Whole,
                 Applied::Set => Items::Set,
                 Applied::By(keys) => Items::By(keys.to_vec()),
             },
-            Node::Schema(schema, _) => match text(schema, "x-kubernetes-list-type") {
+            Self::Schema(schema, _) => match text(schema, "x-kubernetes-list-type") {
                 Some("set") => Items::Set,
                 Some("map") => {
                     let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
@@ -147,30 +147,30 @@ impl<'a> Node<'a> {
     /// What an item without this key field is taken to have in it.
     pub(crate) fn key_default(self, key: &str) -> Option<Value> {
         match self {
-            Node::NativeList(_) => Some(match key {
+            Self::NativeList(_) => Some(match key {
                 "protocol" => "TCP".into(),
                 "port" | "containerPort" => 0.into(),
                 _ => "".into(),
             }),
-            Node::Schema(schema, _) => schema.get("items")?.get("properties")?.get(key)?.get("default").cloned(),
+            Self::Schema(schema, _) => schema.get("items")?.get("properties")?.get(key)?.get("default").cloned(),
             _ => None,
         }
     }
 
     /// Fields that are there even where they are not written, and whether they are null then.
     pub(crate) fn always(self) -> impl Iterator<Item = (&'static str, bool)> {
-        let of = if let Node::Native(of) = self { Some(of) } else { None };
+        let of = if let Self::Native(of) = self { Some(of) } else { None };
         of.into_iter().flat_map(Struct::always)
     }
 
     /// The type that a schema wants of a value, where it says so.
     pub(crate) fn wanted(self) -> Option<&'a str> {
         match self {
-            Node::Native(of) if !of.is_plain() => Some("object"),
-            Node::NativeList(_) => Some("array"),
-            Node::Whole | Node::Root(_) => Some("object"),
-            Node::Schema(schema, _) => text(schema, "type"),
-            Node::Native(_) | Node::Deduced => None,
+            Self::Native(of) if !of.is_plain() => Some("object"),
+            Self::NativeList(_) => Some("array"),
+            Self::Whole | Self::Root(_) => Some("object"),
+            Self::Schema(schema, _) => text(schema, "type"),
+            Self::Native(_) | Self::Deduced => None,
         }
     }
 }

@@ -54,6 +54,11 @@ fn clone_set(name: &str, version: &str) -> Value {
         "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "nginx"}]}}}})
 }
 
+fn status(replicas: u32) -> Value {
+    json!({"replicas": replicas, "readyReplicas": 0, "availableReplicas": 0, "updatedReplicas": 0,
+        "updatedReadyReplicas": 0, "labelSelector": "app=web"})
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kind_is_served_in_all_versions_and_stored_in_one() {
     let server = with_clone_sets();
@@ -77,7 +82,7 @@ async fn status_is_apart_and_only_the_spec_counts() {
     object["status"] = json!({"replicas": 7});
     let made = ok(ask(&server, &format!("POST {BETA}"), object).await);
     assert_eq!((made.get("status"), &made["metadata"]["generation"]), (None, &json!(1)));
-    let both = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"replicas": 9}, "status": {"replicas": 2}});
+    let both = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"replicas": 9}, "status": status(2)});
     let object = ok(ask(&server, &format!("PATCH merge {BETA}/web/status"), both).await);
     assert_eq!((&object["spec"]["replicas"], &object["status"]["replicas"]), (&json!(2), &json!(2)));
     assert_eq!((&object["metadata"]["generation"], &object["metadata"]["labels"]), (&json!(1), &Value::Null));
@@ -89,8 +94,7 @@ async fn status_is_apart_and_only_the_spec_counts() {
 async fn custom_resources_are_scaled() {
     let server = with_clone_sets();
     ok(ask(&server, &format!("POST {BETA}"), clone_set("web", "v1beta1")).await);
-    let status = json!({"status": {"replicas": 1, "labelSelector": "app=web"}});
-    ok(ask(&server, &format!("PATCH merge {BETA}/web/status"), status).await);
+    ok(ask(&server, &format!("PATCH merge {BETA}/web/status"), json!({"status": status(1)})).await);
     let scale = ok(ask(&server, &format!("PATCH merge {BETA}/web/scale"), json!({"spec": {"replicas": 4}})).await);
     assert_eq!(
         (&scale["spec"]["replicas"], &scale["status"]),
@@ -110,6 +114,27 @@ async fn a_custom_resource_is_refused_by_schema_by_webhook_and_by_format() {
     assert_eq!(refused(ask(&server, &format!("PATCH strategic {BETA}/web"), json!({})).await).0, 415);
     let (code, _, message) = refused(ask(&server, &format!("PUT {BETA}/web"), clone_set("web", "v1beta1")).await);
     assert!(code == 422 && message.contains("metadata.resourceVersion: Invalid value: 0:"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_products_own_webhooks_fill_in_and_refuse() {
+    use crate::server::admission::Webhook;
+    use webhook::admission::{Desk, Privileged, protection::ProtectionLog};
+    let server = with_clone_sets();
+    let protection_log = ProtectionLog::open(&std::env::temp_dir().join("kruise-sim-protection")).unwrap();
+    let gates = runtime::gates::Gates::parse("", None).unwrap();
+    let client = server.client("webhook");
+    let desk = Desk { gates, privileged: Privileged::Accepted, client, protection_log };
+    server.set_admission(Arc::new(Webhook::new(Arc::new(desk))));
+    let made = ok(ask(&server, &format!("POST {BETA}"), clone_set("web", "v1beta1")).await);
+    assert_eq!(made["spec"]["template"]["spec"]["restartPolicy"], "Always");
+    let patch = json!({"spec": {"selector": {"matchLabels": {"app": "other"}}}});
+    let (code, body) = ask(&server, &format!("PATCH merge {BETA}/web"), patch).await;
+    assert_eq!(code, 422, "{body}");
+    assert!(
+        body["message"].as_str().unwrap().starts_with("admission webhook \"vcloneset.kb.io\" denied the request: ")
+    );
+    assert!(body["details"]["causes"].is_array());
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,9 @@ async fn bookmarks_come_each_minute_and_the_end_at_its_time() {
     ok(ask(&server, &format!("POST {PODS}"), pod("elsewhere")).await);
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(lines.told().await, [format!("BOOKMARK {}", server.resource_version())]);
-    tokio::time::advance(Duration::from_secs(28)).await;
+    tokio::time::advance(Duration::from_secs(26)).await;
+    assert_eq!(lines.told().await, [format!("BOOKMARK {}", server.resource_version())]);
+    tokio::time::advance(Duration::from_secs(1)).await;
     assert!(lines.ended().await);
 }
 

@@ -66,6 +66,36 @@ async fn an_update_is_for_the_version_and_the_object_that_it_names() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_of_an_object_that_is_gone_fails_by_its_uid() {
+    let server = server();
+    let put = "PUT /api/v1/namespaces/default/configmaps/a";
+    assert_eq!(refused(ask(&server, put, config_map("a")).await).0, 404);
+    let mut object = config_map("a");
+    object["metadata"]["uid"] = json!("gone");
+    let (code, _, message) = refused(ask(&server, put, object).await);
+    assert!(code == 409 && message.ends_with("UID in precondition: gone, UID in object meta: "), "{message}");
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "a"}});
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    assert_eq!(ask(&server, &format!("PUT {leases}/l"), lease).await.0, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_applied_has_owners_that_later_writes_keep() {
+    let server = server();
+    let path = "/api/v1/namespaces/default/configmaps/a";
+    let mut applied = config_map("a");
+    applied["metadata"]["labels"] = json!({"app": "web"});
+    let (code, made) = ask(&server, &format!("PATCH apply {path}?fieldManager=first"), applied.clone()).await;
+    assert_eq!((code, made["metadata"]["managedFields"][0]["manager"].as_str()), (201, Some("first")));
+    let patched = ok(ask(&server, &format!("PATCH merge {path}"), json!({"data": {"a": "c"}})).await);
+    let managers: Vec<_> =
+        patched["metadata"]["managedFields"].as_array().unwrap().iter().map(|e| &e["manager"]).collect();
+    assert_eq!(managers, ["first", "tester"]);
+    let again = refused(ask(&server, &format!("PATCH apply {path}?fieldManager=first"), applied).await);
+    assert_eq!(again.0, 409);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_changes_nothing_keeps_the_version_and_is_told_to_observers() {
     let server = server();
     let told = Arc::new(Mutex::new(Vec::new()));
