@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::failure::{Failure, Result};
-use super::kind::{Kind, Resource};
+use super::kind::Resource;
 use super::metadata::{at, meta, meta_text};
 
 /// Which objects are meant.
@@ -190,7 +190,7 @@ mod tests {
     fn pods(labels: &str, fields: &str) -> Result<Selector> {
         let kinds = Kinds::native();
         let pods = kinds.get("pods").unwrap();
-        Selector::parse(pods, pods.stored().unwrap(), labels, fields)
+        Selector::parse(pods, labels, fields)
     }
 
     #[test]
