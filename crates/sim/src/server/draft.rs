@@ -103,7 +103,7 @@ impl Core {
             ("binding", Verb::Create) if pods => self.begin_binding(draft),
             ("eviction", Verb::Create) if pods => self.begin_eviction(draft),
             ("" | "status" | "resize" | "scale" | "binding" | "eviction" | "finalize", _) => {
-                Err(unsupported(&draft.resource, call.verb))
+                Err(super::failure::unsupported(&draft.resource, call.verb))
             }
             ("ephemeralcontainers", _) if pods => Err(Failure::not_simulated("ephemeral containers")),
             _ => Err(Failure::no_such_resource()),
@@ -176,7 +176,7 @@ impl Core {
             }
         };
         shape(&draft.resource, &draft.kind, &mut object).map_err(|failure| match call.verb {
-            Verb::Patch(_) if failure.code == 400 => unfit(&failure),
+            Verb::Patch(_) if failure.code == 400 => super::failure::unfit(&failure),
             _ => failure,
         })?;
         if call.subresource.is_empty() {
@@ -270,30 +270,6 @@ impl Core {
         metadata::put_at(&mut failure.details, &["causes"], json!([cause]));
         Err(failure)
     }
-}
-
-/// The refusal of a verb: kinds of CRDs have words of their own.
-fn unsupported(resource: &Resource, verb: Verb) -> Failure {
-    if resource.custom.is_none() {
-        return Failure::method_not_allowed();
-    }
-    let word = match verb {
-        Verb::Create => "create",
-        Verb::Delete => "delete",
-        Verb::Get => "get",
-        Verb::Patch(_) => "patch",
-        Verb::Update => "update",
-    };
-    let message = format!("{word} is not supported on resources of kind {:?}", resource.id);
-    let details = json!({"group": resource.group(), "kind": resource.plural()});
-    Failure { details, ..Failure::new(405, "MethodNotAllowed", message) }
-}
-
-/// The refusal of a patch that makes what is no object of the kind.
-fn unfit(failure: &Failure) -> Failure {
-    let message = format!("Invalid value: {:?}", failure.message);
-    let details = json!({"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]});
-    Failure { details, ..Failure::new(422, "Invalid", format!(" \"\" is invalid: patch: {message}")) }
 }
 
 pub(super) fn not_found(draft: &Draft<'_>) -> Failure {

@@ -55,8 +55,11 @@ impl Core {
                 put_at(&mut metadata, &["remainingItemCount"], json!(left));
             }
         }
-        if resource.custom.is_some() && !query.partial && metadata.get("continue").is_none() {
-            metadata["continue"] = json!("");
+        if resource.custom.is_some()
+            && !query.partial
+            && let Some(members) = metadata.as_object_mut()
+        {
+            members.entry("continue").or_insert_with(|| json!(""));
         }
         let items = objects.iter().map(|object| self.read(resource, object, kind)).collect::<Result<_>>()?;
         let (custom, partial) = (resource.custom.is_some(), query.partial);

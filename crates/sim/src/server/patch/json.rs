@@ -22,8 +22,10 @@ pub fn apply(object: &Value, patch: &Value) -> Result<Value> {
             continue;
         }
         let mut operation = operation.clone();
-        if replaces_nothing(&patched, &operation) {
-            operation["op"] = json!("add");
+        if replaces_nothing(&patched, &operation)
+            && let Some(members) = operation.as_object_mut()
+        {
+            members.insert("op".to_owned(), json!("add"));
         }
         let Ok(known) = serde_json::from_value::<PatchOperation>(operation) else {
             return Err(rejected());
