@@ -58,8 +58,14 @@ pub struct Server {
 
 struct Shared {
     core: Arc<Mutex<Core>>,
-    /// `None` while they are being told.
-    observers: Mutex<Option<Vec<Observer>>>,
+    observers: Mutex<Observers>,
+}
+
+#[derive(Default)]
+struct Observers {
+    all: Vec<Observer>,
+    /// They are being told, and are not in `all` meanwhile.
+    busy: bool,
 }
 
 impl Server {
@@ -67,7 +73,7 @@ impl Server {
     #[must_use]
     pub fn new(clock: Clock, seed: u64) -> Self {
         let core = Arc::new(Mutex::new(Core::new(clock, seed)));
-        Self { shared: Arc::new(Shared { core, observers: Mutex::new(Some(Vec::new())) }) }
+        Self { shared: Arc::new(Shared { core, observers: Mutex::default() }) }
     }
 
     /// Serves the kind of a CRD, at once and in all its versions.
@@ -189,13 +195,18 @@ impl Server {
     /// Tells of every write that was applied, in order, before anybody is answered. Observers may ask the server; what
     /// they write is told after what they were told of.
     pub fn on_write(&self, observer: Observer) {
-        if let Some(observers) = self.shared.observers.lock().as_mut() {
-            observers.push(observer);
-        }
+        self.shared.observers.lock().all.push(observer);
     }
 
     fn tell(&self) {
-        let Some(mut observers) = self.shared.observers.lock().take() else { return };
+        let mut observers = {
+            let mut shared = self.shared.observers.lock();
+            if shared.busy {
+                return;
+            }
+            shared.busy = true;
+            std::mem::take(&mut shared.all)
+        };
         loop {
             let untold = std::mem::take(&mut self.shared.core.lock().untold);
             if untold.is_empty() {
@@ -205,7 +216,10 @@ impl Server {
                 observers.iter_mut().for_each(|observer| observer(written));
             }
         }
-        *self.shared.observers.lock() = Some(observers);
+        let mut shared = self.shared.observers.lock();
+        // Who came while the others were told is told from now on.
+        observers.append(&mut shared.all);
+        (shared.all, shared.busy) = (observers, false);
     }
 }
 
