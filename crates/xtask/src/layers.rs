@@ -101,7 +101,7 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
         Layer::Unit => words.extend(["--workspace", "--exclude", "e2e"]),
         Layer::Api => {
             Tools::ensure(progress).await?;
-            words.extend(["--package", "e2e", "--lib", "--test", "api"]);
+            words.extend(["--package", "e2e", "--lib", "--test", "api", "--test", "conformance"]);
         }
         Layer::Cluster => {
             let cluster = cluster::up(Wish::default(), progress).await?;

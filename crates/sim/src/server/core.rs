@@ -114,7 +114,23 @@ impl Core {
         let resource = self.resource(&call.resource)?;
         let kind = resource.kind(&call.version).ok_or_else(Failure::no_such_resource)?;
         let not_found = || Failure::not_found(&resource, &call.name);
-        let object = self.store.get(&resource.id, &call.namespace, &call.name).ok_or_else(not_found)?;
+        let found = self.store.get(&resource.id, &call.namespace, &call.name);
+        if resource.custom.is_none() {
+            let known = match call.subresource.as_str() {
+                "" => true,
+                "status" => resource.traits.status,
+                "scale" => resource.traits.scale,
+                "binding" | "eviction" | "finalize" => return Err(Failure::method_not_allowed()),
+                "ephemeralcontainers" if resource.id == "pods" => {
+                    return Err(Failure::not_simulated("ephemeral containers"));
+                }
+                _ => resource.id == "pods" && call.subresource == "resize",
+            };
+            if !known {
+                return Err(Failure::no_such_resource());
+            }
+        }
+        let object = found.ok_or_else(not_found)?;
         match call.subresource.as_str() {
             "" => self.show(&resource, object, kind, 200),
             "status" if resource.traits.status => self.show(&resource, object, kind, 200),
@@ -123,8 +139,7 @@ impl Core {
                 let object = self.read(&resource, object, kind)?;
                 Ok(Answer { code: 200, body: Arc::new(super::subresource::scale_of(&resource, kind, &object)?) })
             }
-            "binding" | "eviction" | "finalize" => Err(Failure::method_not_allowed()),
-            _ => Err(Failure::no_such_resource()),
+            _ => Err(not_found()),
         }
     }
 

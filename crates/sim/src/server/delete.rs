@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::core::{Answer, Core};
 use super::draft::{Draft, Operation, Reply};
-use super::failure::{Failure, Result, details};
+use super::failure::{Cause, Failure, Result, details};
 use super::kind::Resource;
 use super::metadata::{self, at, finalizers, is_deleting, meta, meta_text, put_at, seconds, text_at};
 use super::subresource;
@@ -31,20 +31,25 @@ enum Fate {
     Goes(Option<Value>),
 }
 
+/// The policy is one that is known, and told once.
+fn check_policy(options: &Value) -> Result<()> {
+    let policy = text_at(options, &["propagationPolicy"]);
+    let (reason, message) = if !policy.is_empty() && !at(options, &["orphanDependents"]).is_null() {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        ("FieldValueInvalid", format!("Invalid value: {policy:?}: {why}"))
+    } else if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
+        let known = r#""Foreground", "Background", "Orphan", "nil""#;
+        ("FieldValueNotSupported", format!("Unsupported value: {policy:?}: supported values: {known}"))
+    } else {
+        return Ok(());
+    };
+    Err(Failure::options("DeleteOptions", &[Cause { reason, message, field: "propagationPolicy".to_owned() }]))
+}
+
 impl Core {
     pub(super) fn begin_delete<'a>(&self, mut draft: Draft<'a>, options: Value) -> Result<Draft<'a>> {
         self.load(&mut draft)?;
-        let policy = text_at(&options, &["propagationPolicy"]);
-        if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
-            return Err(Failure::new(
-                422,
-                "Invalid",
-                format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {policy:?}: \
-                     supported values: \"Background\", \"Foreground\", \"Orphan\""
-                ),
-            ));
-        }
+        check_policy(&options)?;
         (draft.operation, draft.options) = (Operation::Delete, options);
         Ok(draft)
     }
@@ -70,7 +75,7 @@ impl Core {
         let Some(mut before) = draft.before.clone() else { return Err(super::draft::not_found(&draft)) };
         check_preconditions(&draft, &before)?;
         let evicted = draft.reply == Reply::Success && !is_deleting(&before);
-        if evicted && !draft.call.options.dry_run {
+        if evicted && !draft.is_dry() {
             before = self.put(by, &key, with_disruption(&before, now));
         }
         let fate = if draft.resource.id == "namespaces" && subresource::namespace_is_held(&before) {
@@ -78,7 +83,7 @@ impl Core {
         } else {
             fate(&draft.resource, &before, &draft.options, now)?
         };
-        let dry_run = draft.call.options.dry_run;
+        let dry_run = draft.is_dry();
         let left = match fate {
             Fate::Pending if dry_run => return self.deleted(&draft, &before, true),
             Fate::Pending => {

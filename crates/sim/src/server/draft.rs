@@ -58,6 +58,12 @@ impl<'a> Draft<'a> {
         By { caller: self.caller, verb: self.call.verb, subresource: &self.call.subresource }
     }
 
+    /// Whether nothing of it is kept.
+    pub(super) fn is_dry(&self) -> bool {
+        let said = self.options.get("dryRun").and_then(Value::as_array);
+        self.call.options.dry_run || said.is_some_and(|list| list.iter().any(|entry| entry == "All"))
+    }
+
     /// Who manages the fields that are written.
     pub(super) fn manager(&self) -> &'a str {
         let named = self.call.options.field_manager.as_str();
@@ -97,8 +103,9 @@ impl Core {
             ("binding", Verb::Create) if pods => self.begin_binding(draft),
             ("eviction", Verb::Create) if pods => self.begin_eviction(draft),
             ("" | "status" | "resize" | "scale" | "binding" | "eviction" | "finalize", _) => {
-                Err(Failure::method_not_allowed())
+                Err(super::failure::unsupported(&draft.resource, call.verb))
             }
+            ("ephemeralcontainers", _) if pods => Err(Failure::not_simulated("ephemeral containers")),
             _ => Err(Failure::no_such_resource()),
         }
     }
@@ -133,9 +140,14 @@ impl Core {
         let call = draft.call;
         let is_apply = call.verb == Verb::Patch(PatchFormat::Apply);
         if is_apply && call.options.field_manager.is_empty() {
-            let message =
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-            return Err(Failure::new(422, "Invalid", message));
+            let message = "Required value: is required for apply patch".to_owned();
+            let cause = Cause { reason: "FieldValueRequired", message, field: "fieldManager".to_owned() };
+            return Err(Failure::options("PatchOptions", &[cause]));
+        }
+        if call.options.force && matches!(call.verb, Verb::Patch(format) if format != PatchFormat::Apply) {
+            let message = "Forbidden: may not be specified for non-apply patch".to_owned();
+            let cause = Cause { reason: "FieldValueForbidden", message, field: "force".to_owned() };
+            return Err(Failure::options("PatchOptions", &[cause]));
         }
         if self.load(&mut draft).is_err() {
             let makes = call.subresource.is_empty()
@@ -151,7 +163,11 @@ impl Core {
         }
         let Some(old) = draft.old.clone() else { return Err(not_found(&draft)) };
         let mut object = match call.verb {
-            Verb::Patch(format) => self.patched(&draft, format, &old)?,
+            Verb::Patch(format) => {
+                let object = self.patched(&draft, format, &old)?;
+                check_place(&draft.key, &object)?;
+                object
+            }
             _ => {
                 let body = typed(&draft.resource, &draft.kind, call.body.clone())?;
                 check_place(&draft.key, &body)?;
@@ -159,7 +175,10 @@ impl Core {
                 body
             }
         };
-        shape(&draft.resource, &draft.kind, &mut object)?;
+        shape(&draft.resource, &draft.kind, &mut object).map_err(|failure| match call.verb {
+            Verb::Patch(_) if failure.code == 400 => super::failure::unfit(&failure),
+            _ => failure,
+        })?;
         if call.subresource.is_empty() {
             native::admit(&draft.kind, &mut object, Some(&old))?;
         }
@@ -169,7 +188,8 @@ impl Core {
 
     /// An update or apply that makes the object.
     fn begin_made<'a>(&self, draft: Draft<'a>, is_apply: bool) -> Result<Draft<'a>> {
-        let mut body = typed(&draft.resource, &draft.kind, draft.call.body.clone())?;
+        let body = draft.call.body.clone();
+        let mut body = if is_apply { body } else { typed(&draft.resource, &draft.kind, body)? };
         check_place(&draft.key, &body)?;
         check_uid(&draft, &body)?;
         if is_apply {
@@ -218,7 +238,7 @@ impl Core {
             )),
             PatchFormat::Strategic => patch::strategic::apply(kind, old, patch),
             PatchFormat::Apply => {
-                let body = typed(&draft.resource, &draft.kind, patch.clone())?;
+                let body = patch.clone();
                 check_place(&draft.key, &body)?;
                 let (manager, force) = (draft.manager(), draft.call.options.force);
                 let api_version = draft.kind.api_version();
@@ -300,6 +320,11 @@ pub(super) fn typed(resource: &Resource, kind: &Kind, mut body: Value) -> Result
             return Err(Failure::bad_request(format!(
                 "the API version in the data ({said}) does not match the expected API version ({value})"
             )));
+        } else if said != value && resource.custom.is_some() {
+            let message = format!("Invalid value: {said:?}: must be {value}");
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".to_owned() };
+            let (kind, name) = (Kind { kind: said.to_owned(), ..kind.clone() }, meta_text(&body, "name"));
+            return Err(rules::invalid(&kind, name, vec![cause]));
         } else if said != value {
             return Err(Failure::bad_request(format!(
                 "{said} in version {:?} cannot be handled as a {value}: the kinds differ",
@@ -321,10 +346,8 @@ fn check_place(key: &Key, body: &Value) -> Result<()> {
         )));
     }
     if !namespace.is_empty() && namespace != key.namespace {
-        return Err(Failure::bad_request(format!(
-            "the namespace of the object ({namespace}) does not match the namespace on the request ({})",
-            key.namespace
-        )));
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Failure::bad_request(message));
     }
     Ok(())
 }
@@ -351,9 +374,14 @@ pub(super) fn check_version(draft: &Draft<'_>) -> Result<()> {
     let Some(old) = &draft.old else { return Ok(()) };
     let asked = meta_text(&draft.object, "resourceVersion");
     if asked.is_empty() && draft.call.verb == Verb::Update && !draft.resource.traits.unconditional {
-        let message = "Invalid value: 0x0: must be specified for an update".to_owned();
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".to_owned() };
-        return Err(rules::invalid(&draft.kind, &draft.key.name, vec![cause]));
+        // The store refuses it, which knows the resource and not the kind.
+        let kind = Kind { kind: draft.kind.plural.clone(), ..draft.kind.clone() };
+        return Err(rules::invalid(&kind, &draft.key.name, vec![cause]));
+    }
+    if !asked.is_empty() && asked.parse::<u64>().is_err() {
+        return Err(Failure::new(500, "", format!("strconv.ParseUint: parsing {asked:?}: invalid syntax")));
     }
     if !asked.is_empty() && asked != meta_text(old, "resourceVersion") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

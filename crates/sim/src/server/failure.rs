@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::call::Verb;
 use super::kind::Resource;
 use super::metadata::put_at;
 
@@ -37,6 +38,21 @@ impl Failure {
     #[must_use]
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self { code, reason, message: message.into(), details: Value::Null }
+    }
+
+    /// Query parameters or options that are wrong: `DeleteOptions.meta.k8s.io "" is invalid`.
+    #[must_use]
+    pub fn options(kind: &str, causes: &[Cause]) -> Self {
+        let lines: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let text = match lines.as_slice() {
+            [only] => only.clone(),
+            several => format!("[{}]", several.join(", ")),
+        };
+        let shown = |cause: &Cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field});
+        let causes: Vec<Value> = causes.iter().map(shown).collect();
+        let details = json!({"group": "meta.k8s.io", "kind": kind, "causes": causes});
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {text}");
+        Self { details, ..Self::new(422, "Invalid", message) }
     }
 
     /// The simulator does not do this: 501.
@@ -134,4 +150,28 @@ impl Failure {
 pub fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
     let members = [("name", name), ("group", group), ("kind", kind)];
     members.into_iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), json!(text))).collect()
+}
+
+/// The refusal of a verb: kinds of CRDs have words of their own.
+pub(super) fn unsupported(resource: &Resource, verb: Verb) -> Failure {
+    if resource.custom.is_none() {
+        return Failure::method_not_allowed();
+    }
+    let word = match verb {
+        Verb::Create => "create",
+        Verb::Delete => "delete",
+        Verb::Get => "get",
+        Verb::Patch(_) => "patch",
+        Verb::Update => "update",
+    };
+    let message = format!("{word} is not supported on resources of kind {:?}", resource.id);
+    let details = json!({"group": resource.group(), "kind": resource.plural()});
+    Failure { details, ..Failure::new(405, "MethodNotAllowed", message) }
+}
+
+/// The refusal of a patch that makes what is no object of the kind.
+pub(super) fn unfit(failure: &Failure) -> Failure {
+    let message = format!("Invalid value: {:?}", failure.message);
+    let details = json!({"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]});
+    Failure { details, ..Failure::new(422, "Invalid", format!(" \"\" is invalid: patch: {message}")) }
 }

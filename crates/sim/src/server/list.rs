@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::core::Core;
-use super::failure::{Failure, Result};
+use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::metadata::{meta_text, put_at};
 use super::query::Query;
@@ -25,7 +25,7 @@ pub(super) struct Page {
 impl Core {
     /// A page of objects.
     pub(super) fn list(&self, resource: &Resource, kind: &Kind, namespace: &str, query: &Query) -> Result<Page> {
-        let selector = Selector::parse(resource, kind, &query.labels, &query.fields)?;
+        let selector = Selector::parse(resource, &query.labels, &query.fields)?;
         let current = self.store.version();
         let (version, after) = self.as_of(query)?;
         let mut objects: Vec<Arc<Value>> = if version == current {
@@ -55,6 +55,12 @@ impl Core {
                 put_at(&mut metadata, &["remainingItemCount"], json!(left));
             }
         }
+        if resource.custom.is_some()
+            && !query.partial
+            && let Some(members) = metadata.as_object_mut()
+        {
+            members.entry("continue").or_insert_with(|| json!(""));
+        }
         let items = objects.iter().map(|object| self.read(resource, object, kind)).collect::<Result<_>>()?;
         let (custom, partial) = (resource.custom.is_some(), query.partial);
         Ok(Page { kind: kind.clone(), custom, partial, metadata, items })
@@ -67,7 +73,8 @@ impl Core {
             if !matches!(query.version.as_str(), "" | "0") {
                 return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
             }
-            let unreadable = || Failure::bad_request("continue key is not valid: illegal base64 data");
+            let unreadable =
+                || Failure::bad_request("invalid continue token: continue key is not valid: illegal base64 data");
             let (version, place) = query.after.split_once(':').ok_or_else(unreadable)?;
             let place = place.split_once('/').ok_or_else(unreadable)?;
             if version == INCONSISTENT {
@@ -84,7 +91,7 @@ impl Core {
             return Err(Failure::too_large_version(asked, current));
         }
         match (query.version_match.as_str(), asked) {
-            ("", _) | ("NotOlderThan", _) if query.version.is_empty() && !query.version_match.is_empty() => {
+            ("Exact" | "NotOlderThan", _) if query.version.is_empty() => {
                 Err(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
             }
             ("" | "NotOlderThan", _) => {
@@ -94,9 +101,13 @@ impl Core {
             }
             ("Exact", 0) => Err(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")),
             ("Exact", _) => self.exactly(asked),
-            (other, _) => Err(forbidden(&format!(
-                "Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
-            ))),
+            (other, _) => {
+                let known = r#""Exact", "NotOlderThan", """#;
+                Err(wrong_match(
+                    "FieldValueNotSupported",
+                    format!("Unsupported value: {other:?}: supported values: {known}"),
+                ))
+            }
         }
     }
 
@@ -122,8 +133,11 @@ impl Core {
 const INCONSISTENT: &str = "-1";
 
 fn forbidden(why: &str) -> Failure {
-    let message = format!("ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: {why}");
-    Failure::new(422, "Invalid", message)
+    wrong_match("FieldValueForbidden", format!("Forbidden: {why}"))
+}
+
+fn wrong_match(reason: &'static str, message: String) -> Failure {
+    Failure::options("ListOptions", &[Cause { reason, message, field: "resourceVersionMatch".to_owned() }])
 }
 
 fn place(object: &Value) -> (&str, &str) {

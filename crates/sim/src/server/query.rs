@@ -1,7 +1,7 @@
 //! Query parameters of a request.
 
 use super::call::Options;
-use super::failure::{Failure, Result};
+use super::failure::{Cause, Failure, Result};
 
 /// What the query says, and the form that the client accepts.
 #[derive(Clone, Debug, Default)]
@@ -56,11 +56,12 @@ impl Query {
                 "force" => query.options.force = flag(value)?,
                 "dryRun" if value == "All" => query.options.dry_run = true,
                 "dryRun" => {
-                    return Err(Failure::new(
-                        422,
-                        "Invalid",
-                        format!("dryRun: Unsupported value: {value:?}: supported values: \"All\""),
-                    ));
+                    let message = format!("Unsupported value: [{value:?}]: supported values: \"All\"");
+                    let cause = Cause { reason: "FieldValueNotSupported", message, field: "dryRun".to_owned() };
+                    return Err(Failure::options("CreateOptions", &[cause]));
+                }
+                "fieldValidation" if value == "Strict" => {
+                    return Err(Failure::not_simulated("strict validation of fields"));
                 }
                 // What is unknown is taken, as by the server; how fields are judged and how the body is laid out is not
                 // a matter of content.
@@ -77,11 +78,16 @@ impl Query {
             return Ok(0);
         }
         let unreadable = |_| {
-            Failure::new(
-                422,
-                "Invalid",
-                format!("resourceVersion: Invalid value: {:?}: strconv.ParseUint", self.version),
-            )
+            let version = &self.version;
+            let why = format!(
+                "resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            );
+            // A list says that the client is wrong, a watch that the server is.
+            if self.watch {
+                Failure::new(500, "", why)
+            } else {
+                Failure::bad_request(format!("invalid resource version: {why}"))
+            }
         };
         self.version.parse().map_err(unreadable)
     }

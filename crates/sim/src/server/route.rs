@@ -52,6 +52,7 @@ pub(super) fn parse(path: &str) -> Result<Route> {
         ["api", version, rest @ ..] => place("", version, rest),
         ["apis", group, version, rest @ ..] => place(group, version, rest),
         ["openapi", ..] => Err(Failure::not_simulated("OpenAPI documents")),
+        ["version", ..] => Err(Failure::no_such_resource()),
         _ => Err(unknown()),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::failure::{Failure, Result};
-use super::kind::{Kind, Resource};
+use super::kind::Resource;
 use super::metadata::{at, meta, meta_text};
 
 /// Which objects are meant.
@@ -28,7 +28,7 @@ impl Selector {
     ///
     /// # Errors
     /// Fails where a selector can't be read, or a field is not indexed.
-    pub(super) fn parse(resource: &Resource, kind: &Kind, labels: &str, fields: &str) -> Result<Self> {
+    pub(super) fn parse(resource: &Resource, labels: &str, fields: &str) -> Result<Self> {
         let mut selector = Self::default();
         for part in split(labels) {
             selector.labels.push(requirement(part)?);
@@ -36,11 +36,7 @@ impl Selector {
         for part in fields.split(',').filter(|part| !part.is_empty()) {
             let (field, value, equal) = field(part)?;
             if !is_indexed(resource, field) {
-                return Err(Failure::bad_request(format!(
-                    "Unable to find \"{}/{}, Resource={}\" that match label selector {labels:?}, field selector \
-                     {fields:?}: field label not supported: {field}",
-                    kind.group, kind.version, kind.plural
-                )));
+                return Err(Failure::bad_request(format!("field label not supported: {field}")));
             }
             let path = field.split('.').map(str::to_owned).collect();
             selector.fields.push((path, value.to_owned(), equal));
@@ -159,6 +155,9 @@ fn requirement(part: &str) -> Result<Requirement> {
     };
     let unreadable = || Failure::bad_request(format!("unable to parse requirement: {part:?}"));
     let key = |text: &str| text.trim().to_owned();
+    if part.starts_with('=') {
+        return Err(Failure::bad_request("found '=', expected: identifier after ','"));
+    }
     if let Some((name, values)) = part.split_once(" notin") {
         return Ok(Requirement::NotIn(key(name), list(values).ok_or_else(unreadable)?));
     }
@@ -170,6 +169,9 @@ fn requirement(part: &str) -> Result<Requirement> {
     }
     if let Some((name, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
         return Ok(Requirement::In(key(name), vec![key(value)]));
+    }
+    if part.is_empty() {
+        return Err(unreadable());
     }
     let name = part.strip_prefix('!');
     if name.unwrap_or(part).contains([' ', '(', ')', '!', '<', '>']) {
@@ -188,7 +190,7 @@ mod tests {
     fn pods(labels: &str, fields: &str) -> Result<Selector> {
         let kinds = Kinds::native();
         let pods = kinds.get("pods").unwrap();
-        Selector::parse(pods, pods.stored().unwrap(), labels, fields)
+        Selector::parse(pods, labels, fields)
     }
 
     #[test]

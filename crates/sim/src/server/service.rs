@@ -70,6 +70,9 @@ impl Server {
                 let page = self.shared.core.lock().list(&resource, &kind, &place.namespace, &query)?;
                 json_response(200, &page)
             }
+            Method::POST if kind.namespaced && place.namespace.is_empty() => {
+                Err(if resource.custom.is_some() { route::unknown() } else { Failure::method_not_allowed() })
+            }
             Method::POST => {
                 let mut call = self.of_place(Verb::Create, &resource, &place, &query);
                 call.body = json_body(request)?;
@@ -111,6 +114,8 @@ impl Server {
                 return shown(&core.get(&call)?, &query);
             }
             Verb::Delete => delete_options(request, &query)?,
+            Verb::Patch(PatchFormat::Apply) => serde_json::from_slice(request.body())
+                .map_err(|_| Failure::not_simulated("bodies of applies that are YAML and no JSON"))?,
             Verb::Patch(_) => serde_json::from_slice(request.body()).map_err(|err| unreadable(&err))?,
             Verb::Create | Verb::Update => json_body(request)?,
         };
@@ -146,7 +151,9 @@ impl Server {
 
     fn find(&self, place: &Place) -> Result<(Arc<Resource>, Kind)> {
         let core = self.shared.core.lock();
-        let resource = core.kinds.at(&place.group, &place.version, &place.plural).ok_or_else(route::unknown)?;
+        let resource = core.kinds.at(&place.group, &place.version, &place.plural);
+        let resource = resource
+            .ok_or_else(|| if place.group.is_empty() { Failure::no_such_resource() } else { route::unknown() })?;
         let kind = resource.kind(&place.version).ok_or_else(route::unknown)?;
         if kind.namespaced && place.namespace.is_empty() && !place.name.is_empty() {
             return Err(Failure::no_such_resource());
@@ -260,7 +267,7 @@ fn wants_partial(headers: &HeaderMap) -> Result<bool> {
 
 /// DeleteOptions of the body and the query.
 fn delete_options(request: &Request<Vec<u8>>, query: &Query) -> Result<Value> {
-    let mut options = if request.body().is_empty() { json!({}) } else { json_body(request)? };
+    let mut options = if request.body().is_empty() { json!({}) } else { json_body(request).map_err(undecoded)? };
     if !options.is_object() {
         return Err(Failure::bad_request("DeleteOptions must be an object"));
     }
@@ -274,6 +281,11 @@ fn delete_options(request: &Request<Vec<u8>>, query: &Query) -> Result<Value> {
         }
     }
     Ok(options)
+}
+
+/// Options that cannot be read are said to be the server's fault.
+fn undecoded(failure: Failure) -> Failure {
+    if failure.code == 400 { Failure::new(500, "", failure.message) } else { failure }
 }
 
 fn is_dry(options: &Value) -> bool {

@@ -36,6 +36,9 @@ impl Core {
         let now = self.now();
         let Draft { resource, kind, object, key, .. } = draft;
         metadata::stamp_new(object, now, &mut self.rng)?;
+        if resource.custom.is_some() || native::has_generation(kind) {
+            metadata::metadata(object)?.remove("generation");
+        }
         let prefix = meta_text(object, "generateName").to_owned();
         if meta_text(object, "name").is_empty() && !prefix.is_empty() {
             let name = self.free_name(resource, &key.namespace, &prefix);
@@ -95,6 +98,7 @@ impl Core {
             Some(stored) if stored.version != draft.kind.version => {
                 let mut object = self.convert(&draft.resource, object, stored)?;
                 if let Some(schema) = draft.resource.custom.as_ref().and_then(|custom| custom.schema(&stored.version)) {
+                    schema::prune(schema, &mut object);
                     schema::default(schema, &mut object);
                 }
                 object

@@ -31,7 +31,7 @@ impl Core {
             Value::Null => 0,
             value => value.as_i64().ok_or_else(|| Failure::bad_request("json: cannot unmarshal spec.replicas"))?,
         };
-        if replicas < 0 {
+        if replicas < 0 && draft.resource.custom.is_none() {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
             let cause = Cause { reason: "FieldValueInvalid", message, field: "spec.replicas".to_owned() };
             return Err(rules::invalid(&kind, &draft.key.name, vec![cause]));

@@ -15,7 +15,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use super::core::Core;
-use super::failure::{Failure, Result};
+use super::failure::{Cause, Failure, Result};
 use super::kind::{Kind, Resource};
 use super::list::partial;
 use super::metadata::{meta_text, put_at, set_version};
@@ -60,7 +60,7 @@ impl Watch {
         query: &Query,
     ) -> Result<Self> {
         check(query)?;
-        let selector = Selector::parse(&resource, &kind, &query.labels, &query.fields)?;
+        let selector = Selector::parse(&resource, &query.labels, &query.fields)?;
         let mut core = shared.lock();
         let (asked, current) = (query.version()?, core.store.version());
         if query.initial == Some(true) && asked > current {
@@ -258,18 +258,22 @@ fn write(told: &str, object: &Value) -> serde_json::Result<Bytes> {
 /// What goes together in a watch.
 fn check(query: &Query) -> Result<()> {
     let refuse = |field: &str, why: &str| {
-        let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-        Err(Failure::new(422, "Invalid", message))
+        let (message, field) = (format!("Forbidden: {why}"), field.to_owned());
+        Err(Failure::options("ListOptions", &[Cause { reason: "FieldValueForbidden", message, field }]))
     };
     if query.initial.is_none() && !query.version_match.is_empty() {
         let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
         return refuse("resourceVersionMatch", why);
     }
     if query.initial.is_some() && query.version_match != "NotOlderThan" {
-        return refuse(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        );
+        let cause = |reason, message| Cause { reason, message, field: "resourceVersionMatch".to_owned() };
+        let why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        let mut causes = vec![cause("FieldValueForbidden", why.to_owned())];
+        if !query.version_match.is_empty() {
+            let message = format!("Unsupported value: {:?}: supported values: \"NotOlderThan\"", query.version_match);
+            causes.push(cause("FieldValueNotSupported", message));
+        }
+        return Err(Failure::options("ListOptions", &causes));
     }
     Ok(())
 }

@@ -21,7 +21,13 @@ pub fn apply(object: &Value, patch: &Value) -> Result<Value> {
         if absent_is_null(&patched, operation) {
             continue;
         }
-        let Ok(known) = serde_json::from_value::<PatchOperation>(operation.clone()) else {
+        let mut operation = operation.clone();
+        if replaces_nothing(&patched, &operation)
+            && let Some(members) = operation.as_object_mut()
+        {
+            members.insert("op".to_owned(), json!("add"));
+        }
+        let Ok(known) = serde_json::from_value::<PatchOperation>(operation) else {
             return Err(rejected());
         };
         json_patch::patch_unsafe(&mut patched, &[known]).map_err(|_| rejected())?;
@@ -59,13 +65,19 @@ fn operations(patch: &Value) -> Result<&[Value]> {
 
 /// Whether this tests for null what is not there: the server lets that pass.
 fn absent_is_null(object: &Value, operation: &Value) -> bool {
-    let tests = operation.get("op").and_then(Value::as_str) == Some("test");
-    let Some((parent, _)) = operation.get("path").and_then(Value::as_str).and_then(|path| path.rsplit_once('/')) else {
-        return false;
-    };
+    operation.get("value").is_none_or(Value::is_null) && is_for_absent(object, operation, "test")
+}
+
+/// Whether this replaces a member that a map does not have: the server adds it.
+fn replaces_nothing(object: &Value, operation: &Value) -> bool {
+    is_for_absent(object, operation, "replace")
+}
+
+/// Whether an operation of this name is for an absent member of a map that is there.
+fn is_for_absent(object: &Value, operation: &Value, name: &str) -> bool {
     let path = operation.get("path").and_then(Value::as_str).unwrap_or_default();
-    tests
-        && operation.get("value").is_none_or(Value::is_null)
+    let Some((parent, _)) = path.rsplit_once('/') else { return false };
+    operation.get("op").and_then(Value::as_str) == Some(name)
         && object.pointer(parent).is_some_and(Value::is_object)
         && object.pointer(path).is_none()
 }
@@ -130,7 +142,7 @@ mod tests {
         for operation in [
             json!({"op": "test", "path": "/metadata/name", "value": "web-1"}),
             json!({"op": "remove", "path": "/metadata/annotations"}),
-            json!({"op": "replace", "path": "/metadata/annotations", "value": {}}),
+            json!({"op": "replace", "path": "/metadata/annotations/a", "value": {}}),
             json!({"op": "add", "path": "/metadata/annotations/a", "value": "b"}),
             json!({"op": "frobnicate", "path": "/metadata"}),
             json!({"op": "add", "path": "/spec/containers/7", "value": {}}),
@@ -155,6 +167,13 @@ mod tests {
         assert_eq!(apply(&pod(), &test("/metadata/annotations")).unwrap(), pod());
         assert_eq!(code_of(&test("/metadata/annotations/a")), 422);
         assert_eq!(code_of(&test("/metadata/name")), 422);
+    }
+
+    #[test]
+    fn replacing_a_member_that_is_not_there_adds_it() {
+        let patched =
+            apply(&pod(), &json!([{"op": "replace", "path": "/metadata/labels/tier", "value": "x"}])).unwrap();
+        assert_eq!(patched["metadata"]["labels"], json!({"app": "web", "tier": "x"}));
     }
 
     #[test]

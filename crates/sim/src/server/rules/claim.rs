@@ -104,6 +104,10 @@ pub(super) fn on_update(new: &Value, old: &Value) -> Vec<Cause> {
     let bound = text(old, "/status/phase") == "Bound";
     // Binding a claim sets the volume's name once.
     let mut may_change = if text(before, "/volumeName").is_empty() { vec!["volumeName"] } else { Vec::new() };
+    // A claim without a class gets one later.
+    if at(before, "/storageClassName").is_null() && !bound {
+        may_change.push("storageClassName");
+    }
     if bound {
         may_change.extend(["volumeAttributesClassName", "resources"]);
     }

@@ -111,12 +111,10 @@ pub fn restore(new: &mut Value, old: &Value) {
     remove(metadata, "selfLink");
 }
 
-/// What a client may not say of a new object: the server knows it itself.
+/// What a client may not say of a new object: the server knows it itself. The generation is set by the kinds that count.
 pub fn reset(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata") else { return };
-    for member in
-        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"]
-    {
+    for member in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         remove(metadata, member);
     }
 }
@@ -198,6 +196,11 @@ fn owners(object: &Value, path: &FieldPath, out: &mut Vec<Denial>) {
 
 /// Native kinds take a finalizer without a domain only from Kubernetes itself; custom resources take any.
 fn standard_finalizers(kind: &Kind, object: &Value, path: &FieldPath, out: &mut Vec<Denial>) {
+    if ["orphan", "foregroundDeletion"].iter().all(|policy| finalizers(object).any(|name| name == *policy)) {
+        let all = at(object, "/metadata/finalizers").clone();
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
+        out.push(path.child("finalizers").invalid(all, detail));
+    }
     if !native::is_known(kind) {
         return;
     }

@@ -127,9 +127,8 @@ pub fn prepare_create(kind: &Kind, object: &mut Value) {
 pub fn prepare_update(kind: &Kind, new: &mut Value, old: &Value) {
     match Native::of(kind) {
         Some(Native::Pod) => pod::prepare_update(new, old),
-        Some(Native::Deployment | Native::ReplicaSet | Native::PodDisruptionBudget) => {
-            workload::prepare_update(new, old);
-        }
+        Some(Native::Deployment) => workload::prepare_deployment_update(new, old),
+        Some(Native::ReplicaSet | Native::PodDisruptionBudget) => workload::prepare_update(new, old),
         Some(Native::Namespace) => cluster::prepare_namespace_update(new, old),
         Some(Native::Node | Native::PersistentVolumeClaim) => super::look::copy(new, old, "status"),
         Some(Native::Service) => service::prepare_update(new, old),

@@ -64,6 +64,14 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
     }
 }
 
+/// A Deployment hands its annotations on to ReplicaSets, so that they are counted as well.
+pub(super) fn prepare_deployment_update(new: &mut Value, old: &Value) {
+    prepare_update(new, old);
+    if new.get("spec") == old.get("spec") && at(new, "/metadata/annotations") != at(old, "/metadata/annotations") {
+        metadata::next_generation(new);
+    }
+}
+
 pub(super) fn replica_set(object: &Value) -> Vec<Cause> {
     let mut out = Vec::new();
     not_negative(object, &["replicas", "minReadySeconds"], &mut out);

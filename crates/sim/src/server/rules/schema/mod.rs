@@ -34,6 +34,14 @@ pub struct Schema {
     pub has_status: bool,
 }
 
+impl Schema {
+    /// `openAPIV3Schema`, for those who look at single fields.
+    #[must_use]
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
+}
+
 /// The schema of a version of a CRD.
 #[must_use]
 pub fn of(crd: &CustomResourceDefinition, version: &str) -> Option<Schema> {

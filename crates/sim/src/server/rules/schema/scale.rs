@@ -16,7 +16,13 @@ pub(super) fn check(schema: &Schema, object: &Value, side: Side, out: &mut Vec<C
     let Some((wanted, actual)) = &schema.scale else { return };
     let path = if side == Side::Wanted { wanted } else { actual };
     let value = at_path(object, path);
+    let parent = path.rsplit_once('.').map_or(&Value::Null, |(parent, _)| at_path(object, parent));
+    let no_map = |value: &Value| !value.is_null() && !value.is_object();
     let refusal = match (value, value.as_i64()) {
+        (Value::Null, _) if no_map(parent) => {
+            let wrong = wrong_type(parent).replace("int64", "map[string]interface{}");
+            Some(("0".to_owned(), format!("{path} accessor error: {wrong}")))
+        }
         (Value::Null, _) => None,
         (_, Some(number)) if number < 0 => Some((value.to_string(), "should be a non-negative integer".to_owned())),
         (_, Some(number)) if number > i64::from(i32::MAX) => {
