@@ -166,11 +166,7 @@ impl Inner {
         let text = |result: &anyhow::Result<usize>| result.as_ref().err().map(|error| format!("{error:#}"));
         let (scale_error, update_error) = (text(&scaled), text(&updated));
         // Before the status: its write moves the CloneSet on from the version that pruning was judged on.
-        for step in upkeep {
-            if let Err(error) = self.act(owner, &[step]).await.into_result() {
-                warn!(error = format!("{error:#}"), "upkeep failed, it is tried again in a later pass");
-            }
-        }
+        let kept_up = self.act(owner, &upkeep).await.into_result().context("upkeep");
         if status.must_write {
             let status =
                 status.with_failures(scale_error.as_deref(), update_error.as_deref(), self.ambient.clock.now());
@@ -179,6 +175,7 @@ impl Inner {
         }
         scaled?;
         updated?;
+        kept_up?;
         Ok(requeue.map_or(Requeue::Done, Requeue::After))
     }
 

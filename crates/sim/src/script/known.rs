@@ -12,6 +12,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("watches-break", include_str!("../../histories/watches-break.txt")),
     ("unwell-during-rollout", include_str!("../../histories/unwell-during-rollout.txt")),
     ("created-again", include_str!("../../histories/created-again.txt")),
+    ("revision-used-again", include_str!("../../histories/revision-used-again.txt")),
+    ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
 /// All of them, by name.
