@@ -253,11 +253,8 @@ impl Picture {
             (life.up_from, life.doomed) = (version, false);
         }
         if was_up && !is_up {
-            let min_ready = set.and_then(|(_, set)| set.specs.back()).map(|spec| spec.min_ready).unwrap_or_default();
-            // A Pod that we took down and that was not available again in between is still down by us.
-            if !old.lost.ours || old.pod.available(min_ready, written.at) {
-                life.lost = Lost { version, ours: ours || old.doomed };
-            }
+            // Up but too young to be available counts too: a cache that does not show the loss sees it grow old.
+            life.lost = Lost { version, ours: ours || old.doomed };
         }
         if ours && is_up && was_up && !pod.images().eq(old.pod.images()) {
             life.doomed = true;
