@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::{cloneset::CloneSet, k8s::ControllerRevision, keys};
 use rules::{
-    hash,
+    hash, pod,
     revision::{self, Choice, NewRevision},
     write::{CONTROLLER_REVISION, Patch, PatchFormat, Subresource, Verb, Write},
 };
@@ -86,15 +86,25 @@ fn create(cloneset: &CloneSet, name: String, body: Value) -> Write {
     }
 }
 
-/// An older equal revision becomes the newest one, with the present claim hash (RV-5, RV-6, CS-131).
+/// An older equal revision becomes the newest one, with the present claim hash (RV-5, RV-6, CS-131). One that nobody
+/// controls becomes the CloneSet's: else its events would wake nobody, and it would stay when the CloneSet goes.
 fn renumber(cloneset: &CloneSet, stored: &ControllerRevision, number: i64) -> Write {
     let present = claim_hash(cloneset);
     let known = stored.metadata.annotations.get(keys::CLAIM_HASH_ANNOTATION);
-    let body = if known.is_some_and(|known| *known == present) {
-        json!({"revision": number})
-    } else {
-        json!({"revision": number, "metadata": {"annotations": {keys::CLAIM_HASH_ANNOTATION: present}}})
-    };
+    let mut metadata = Map::new();
+    if known.is_none_or(|known| *known != present) {
+        metadata.insert("annotations".to_owned(), json!({keys::CLAIM_HASH_ANNOTATION: present}));
+    }
+    if pod::owner_controller(&stored.metadata).is_none() {
+        let mut owners = stored.metadata.owner_references.to_vec();
+        owners.retain(|owner| owner.uid != cloneset.metadata.uid);
+        owners.push(owner_reference(cloneset));
+        metadata.insert("ownerReferences".to_owned(), json!(owners));
+    }
+    let mut body = json!({"revision": number});
+    if let (false, Some(body)) = (metadata.is_empty(), body.as_object_mut()) {
+        body.insert("metadata".to_owned(), metadata.into());
+    }
     let verb = Verb::Patch {
         uid: Some(stored.metadata.uid.to_string()),
         resource_version: Some(stored.metadata.resource_version.to_string()),

@@ -13,6 +13,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("unwell-during-rollout", include_str!("../../histories/unwell-during-rollout.txt")),
     ("created-again", include_str!("../../histories/created-again.txt")),
     ("revision-used-again", include_str!("../../histories/revision-used-again.txt")),
+    ("orphaned-revisions", include_str!("../../histories/orphaned-revisions.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 

@@ -8,6 +8,7 @@ mod pick;
 mod plan;
 mod properties;
 mod registered;
+mod revisions;
 mod scatter;
 mod simulated;
 mod status;
