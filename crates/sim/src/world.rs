@@ -4,10 +4,11 @@
 //! work. When the steps are done all faults end, and the cluster has to come to rest as its specs want it; then a
 //! manager that starts anew must find nothing to write.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use parking_lot::Mutex;
 use runtime::ambient::Ambient;
 use runtime::clock::{self, Clock};
@@ -39,6 +40,9 @@ const REST: Duration = Duration::from_secs(20);
 const LONGEST_SETTLING: Duration = Duration::from_secs(45 * 60);
 /// How long a manager that starts anew is watched: it leads once the Lease of its predecessor has run out.
 const SECOND_LOOK: Duration = Duration::from_secs(40);
+
+/// The product's definitions; made once, as a history costs less than they do.
+static DEFINITIONS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(api::crds);
 
 /// How a history is run.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +96,6 @@ async fn play(history: &History, options: &Options) -> anyhow::Result<Outcome> {
     if failed.is_none() {
         failed = world.end().await;
     }
-    let Counts { .. } = &world.counts;
     Ok(Outcome {
         violation: failed,
         numbers: world.counts.numbers(),
@@ -119,8 +122,8 @@ impl World {
         let Ambient { clock, chance } = ambient.clone();
         let counts = if options.keep_log { Counts::with_lines() } else { Counts::default() };
         let server = Server::new(clock.clone(), chance.number());
-        for crd in api::crds() {
-            server.install(&crd).map_err(|failure| anyhow::anyhow!("install a definition: {}", failure.message))?;
+        for crd in &*DEFINITIONS {
+            server.install(crd).map_err(|failure| anyhow::anyhow!("install a definition: {}", failure.message))?;
         }
         let desk = Desk {
             gates: Gates::default(),
