@@ -5,7 +5,7 @@
 
 use api::{
     cloneset::CloneSet,
-    k8s::{ControllerRevision, Metadata, Pod, PodCondition, PodSpec, PodStatus},
+    k8s::{ControllerRevision, Metadata, PersistentVolumeClaim, Pod, PodCondition, PodSpec, PodStatus},
     keys,
 };
 use rules::{inplace, pod};
@@ -47,6 +47,12 @@ pub(super) fn of_cloneset(old: &CloneSet, new: &CloneSet) -> bool {
 pub(super) fn of_pod(old: &Pod, new: &Pod) -> bool {
     let Pod { metadata, spec, status } = new;
     of_metadata(&old.metadata, metadata) || of_spec(&old.spec, spec) || of_status(old, &old.status, new, status)
+}
+
+/// A claim: a plan reads whose it is, not what has become of its volume.
+pub(super) fn of_claim(old: &PersistentVolumeClaim, new: &PersistentVolumeClaim) -> bool {
+    let PersistentVolumeClaim { metadata } = new;
+    of_metadata(&old.metadata, metadata)
 }
 
 /// A revision.

@@ -156,16 +156,18 @@ pub struct Behind {
     pub wait: VersionWait,
 }
 
-/// The first object that the cache shows older than our own last write: the CloneSet, one of its Pods, or one of its
-/// revisions (CS-15, CS-91).
+/// The first object that the cache shows older than our own last write: the CloneSet, one of its Pods, claims or revisions
+/// (CS-15, CS-91).
 ///
-/// The CloneSet counts too: a status that is already written must not be written again from a stale copy. So do
-/// revisions: the number of a new one is chosen by those that are there (RV-4).
+/// The CloneSet counts too: a status that is already written must not be written again from a stale copy. So do claims,
+/// as one that was handed over is not ours to delete (CS-63), and revisions, as the number of a new one is chosen by
+/// those that are there (RV-4).
 #[must_use]
 pub fn behind(
     versions: &VersionExpectations,
     cloneset: &CloneSet,
     pods: &[Arc<Pod>],
+    claims: &[Arc<PersistentVolumeClaim>],
     revisions: &[Arc<ControllerRevision>],
     now: Instant,
 ) -> Option<Behind> {
@@ -176,5 +178,6 @@ pub fn behind(
     };
     waiting(CLONE_SET, &cloneset.metadata)
         .or_else(|| pods.iter().find_map(|pod| waiting(POD, &pod.metadata)))
+        .or_else(|| claims.iter().find_map(|claim| waiting(PERSISTENT_VOLUME_CLAIM, &claim.metadata)))
         .or_else(|| revisions.iter().find_map(|stored| waiting(CONTROLLER_REVISION, &stored.metadata)))
 }

@@ -104,10 +104,12 @@ impl Reconciler {
         };
         let owner = Owner { reference: Reference::of(cloneset.as_ref()) };
         let owned = this.stores.owned_pods(&cloneset, &selector);
+        let claims = this.stores.owned_claims(&cloneset);
         let history = this.stores.revisions_of(&cloneset, &selector);
         // CS-15, ruling 19
+        let versions = &this.expectations.versions;
         if let Some(Behind { object, uid, wait }) =
-            observe::behind(&this.expectations.versions, &cloneset, &owned.pods, &history, clock::instant())
+            observe::behind(versions, &cloneset, &owned.pods, &claims, &history, clock::instant())
         {
             return Ok(Requeue::After(this.live.version(key, &object, &uid, wait).await));
         }
@@ -119,7 +121,7 @@ impl Reconciler {
             return Ok(Requeue::Done);
         };
         let mut world = Snapshot {
-            claims: this.stores.owned_claims(&cloneset),
+            claims,
             nodes: this.stores.node_labels(&cloneset, &owned.pods),
             pods: owned.pods,
             inactive: owned.inactive,

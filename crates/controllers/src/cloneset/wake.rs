@@ -9,7 +9,7 @@
 
 use api::{
     cloneset::CloneSet,
-    k8s::{ControllerRevision, Metadata, OwnerReference, PersistentVolumeClaim, Pod},
+    k8s::{Metadata, OwnerReference},
 };
 use rules::write::{self, Resource};
 use runtime::{
@@ -30,13 +30,14 @@ pub fn register(caches: &mut Caches, queue: &Queue, expectations: &Expectations)
     });
     caches.pods.wanted().on_change({
         let wake = wake.clone();
-        move |change| wake.pod(change)
+        move |change| wake.owned(write::POD, change, matters::of_pod)
     });
     caches.claims.wanted().on_change({
         let wake = wake.clone();
-        move |change| wake.claim(change)
+        move |change| wake.owned(write::PERSISTENT_VOLUME_CLAIM, change, matters::of_claim)
     });
-    caches.revisions.wanted().on_change(move |change| wake.revision(change));
+    let of_revision = move |change: &Change<_>| wake.owned(write::CONTROLLER_REVISION, change, matters::of_revision);
+    caches.revisions.wanted().on_change(of_revision);
 }
 
 #[derive(Clone)]
@@ -65,40 +66,22 @@ impl Wake {
         }
     }
 
-    fn pod(&self, change: &Change<Pod>) {
-        let observed = self.meet(write::POD, change);
+    /// Something that CloneSets own: those that own it now or did before.
+    fn owned<T: Cached>(&self, resource: Resource, change: &Change<T>, matters: fn(&T, &T) -> bool) {
+        let observed = self.meet(resource, change);
         match change {
-            Change::Added { new, .. } => owners(&new.metadata).for_each(|owner| self.queue.add_for(change, owner)),
+            Change::Added { new, .. } => owners(new.metadata()).for_each(|owner| self.queue.add_for(change, owner)),
             Change::Updated { old, new } => {
-                if observed == Observed::Awaited || matters::of_pod(old, new) {
-                    owners(&new.metadata).for_each(|owner| self.queue.add(owner));
+                let (before, now) = (old.metadata(), new.metadata());
+                if observed == Observed::Awaited || matters(old, new) {
+                    owners(now).for_each(|owner| self.queue.add(owner));
                 }
-                if old.metadata.owner_references != new.metadata.owner_references {
-                    owners(&old.metadata).for_each(|owner| self.queue.add(owner));
+                if before.owner_references != now.owner_references {
+                    owners(before).for_each(|owner| self.queue.add(owner));
                 }
             }
-            Change::Deleted { last } => owners(&last.metadata).for_each(|owner| self.queue.add(owner)),
+            Change::Deleted { last } => owners(last.metadata()).for_each(|owner| self.queue.add(owner)),
         }
-    }
-
-    fn claim(&self, change: &Change<PersistentVolumeClaim>) {
-        self.meet(write::PERSISTENT_VOLUME_CLAIM, change);
-        let claim = match change {
-            Change::Updated { old, new } if !matters::of_metadata(&old.metadata, &new.metadata) => return,
-            Change::Added { new, .. } | Change::Updated { new, .. } => new,
-            Change::Deleted { last } => last,
-        };
-        owners(&claim.metadata).for_each(|owner| self.queue.add_for(change, owner));
-    }
-
-    fn revision(&self, change: &Change<ControllerRevision>) {
-        self.meet(write::CONTROLLER_REVISION, change);
-        let stored = match change {
-            Change::Updated { old, new } if !matters::of_revision(old, new) => return,
-            Change::Added { new, .. } | Change::Updated { new, .. } => new,
-            Change::Deleted { last } => last,
-        };
-        owners(&stored.metadata).for_each(|owner| self.queue.add_for(change, owner));
     }
 
     /// Meets the expectations that a change fulfils, and wakes the CloneSet that was found waiting for it even if the

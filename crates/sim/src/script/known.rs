@@ -14,6 +14,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("created-again", include_str!("../../histories/created-again.txt")),
     ("revision-used-again", include_str!("../../histories/revision-used-again.txt")),
     ("orphaned-revisions", include_str!("../../histories/orphaned-revisions.txt")),
+    ("claim-handed-over", include_str!("../../histories/claim-handed-over.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
