@@ -236,3 +236,34 @@ fn is_manager(caller: &str) -> bool {
 fn is_work(resource: &str) -> bool {
     !matches!(resource, "leases.coordination.k8s.io" | "events")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(seed: u64) -> History {
+        let text = include_str!("../histories/killed-while-creating.txt");
+        History { seed, ..text.parse().unwrap() }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_requests_and_answers_and_another_seed_gives_others() {
+        let digest = |seed| {
+            let outcome = run(&history(seed), &Options::default()).unwrap();
+            assert_eq!(outcome.violation, None);
+            outcome.digest
+        };
+        assert_eq!(digest(1), digest(1));
+        assert_ne!(digest(1), digest(2));
+    }
+
+    #[test]
+    fn a_history_that_does_not_come_to_rest_breaks_a_promise() {
+        // An image that nobody can pull: the Pod is never available.
+        let text = "seed 1\ncreate CloneSet web {\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\
+            \"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"main\",\
+            \"image\":\"unpullable:v1\"}]}}}}\n";
+        let violation = run(&text.parse().unwrap(), &Options::default()).unwrap().violation.unwrap();
+        assert_eq!(violation.rule, "converges");
+    }
+}

@@ -288,3 +288,6 @@ fn refused(answer: Answer, route: &Route) -> Response<Body> {
 fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,8 @@ impl Route {
             ("leases.coordination.k8s.io", ..) => Traffic::Election,
             ("events", true, _) => Traffic::Event,
             (_, true, _) => Traffic::Write,
-            ("", ..) | (_, _, Some(_)) => Traffic::Read,
+            (_, _, Some(_)) => Traffic::Read,
+            _ if plural.is_empty() => Traffic::Read,
             _ if has("watch=true") => Traffic::Watch { streams_list: has("sendInitialEvents=true") },
             _ => Traffic::List,
         };

@@ -151,17 +151,10 @@ fn prune(types: &Types<'_>, merged: &Value, last: &Fields, ours: &Fields, others
     if last.without(ours).is_empty() {
         return None;
     }
-    let node = types.root;
-    let named = |fields: &Fields| fields.with_named(node);
-    let last = named(last);
     let owned = others.iter().fold(ours.clone(), |owned, entry| owned.union(&entry.fields));
-    let has = named(&fields_of(node, merged));
-    let without = |gone: &Fields| remove(node, merged, gone);
-
-    let pruned = without(&last);
-    let pruned = without(&has.without(&named(&fields_of(node, &pruned)).union(&named(&owned))));
-    let stays = named(&fields_of(node, &pruned));
-    Some(without(&has.without(&stays).common(&last)))
+    // An item of a list stays, with its key, as long as anything in it is owned.
+    let gone = last.with_named(types.root).without(&owned.with_named(types.root));
+    Some(remove(types.root, merged, &gone))
 }
 
 /// Refuses what may not be applied at all.
