@@ -105,7 +105,7 @@ impl Campaign {
 
     fn one(&self, history: &History, number: u64) -> anyhow::Result<Outcome> {
         let outcome = world::run(history, &self.options)?;
-        if number % REPEATED == 0 {
+        if number.is_multiple_of(REPEATED) {
             let again = world::run(history, &self.options)?;
             anyhow::ensure!(
                 again.digest == outcome.digest,

@@ -11,6 +11,7 @@ use crate::nature::Nature;
 use crate::replica::Replicas;
 use crate::script::{PodAction, Propagation, Step, Target, nth};
 use crate::server::Server;
+use crate::server::patch::merge;
 use crate::world;
 
 /// The namespace of all histories.
@@ -71,11 +72,9 @@ impl User {
 
     async fn create(&self, target: &Target, object: &Value) {
         let Some((group, version, plural)) = place(&target.kind) else { return };
-        let mut object = object.clone();
-        object["apiVersion"] = json!(format!("{group}/{version}"));
-        object["kind"] = json!(target.kind);
-        object["metadata"]["name"] = json!(target.name);
-        object["metadata"]["namespace"] = json!(NAMESPACE);
+        let identity = json!({"apiVersion": format!("{group}/{version}"), "kind": target.kind,
+            "metadata": {"name": target.name, "namespace": NAMESPACE}});
+        let object = merge::apply(object, &identity);
         let path = format!("/apis/{group}/{version}/namespaces/{NAMESPACE}/{plural}");
         self.send("POST", &path, "application/json", &object).await;
     }
