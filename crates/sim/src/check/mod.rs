@@ -13,6 +13,7 @@ mod count;
 mod identity;
 mod inplace;
 mod knowledge;
+mod leader;
 mod lenient;
 mod number;
 mod owner;
@@ -70,7 +71,8 @@ impl Violation {
 type Rule = fn(&Picture, &Written, &Step) -> Option<String>;
 
 /// The rules on single writes, by the names of their files.
-const RULES: [(&str, Rule); 6] = [
+const RULES: [(&str, Rule); 7] = [
+    ("leader", leader::check),
     ("owner", owner::check),
     ("identity", identity::check),
     ("inplace", inplace::check),

@@ -16,6 +16,7 @@ use crate::server::call::Written;
 pub(super) const CLONESETS: &str = "clonesets.apps.kruise.io";
 pub(super) const PODS: &str = "pods";
 pub(super) const REVISIONS: &str = "controllerrevisions.apps";
+pub(super) const LEASES: &str = "leases.coordination.k8s.io";
 pub(super) const CLAIMS: &str = "persistentvolumeclaims";
 
 /// What happened longer ago is forgotten: longer than the longest lag of a history and any grace.
@@ -24,6 +25,8 @@ const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
 /// All of it.
 #[derive(Debug)]
 pub(super) struct Picture {
+    /// Who holds the Lease; `None` before there is one, and while nobody does.
+    pub(super) leader: Option<String>,
     /// What managers know.
     pub(super) knowledge: Knowledge,
     /// CloneSets by uid, those that are gone too.
@@ -126,6 +129,7 @@ impl Picture {
     /// Nothing.
     pub(super) const fn new(grace: SignedDuration) -> Self {
         Self {
+            leader: None,
             knowledge: Knowledge::new(grace),
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
@@ -140,6 +144,10 @@ impl Picture {
             CLONESETS => self.apply_set(written),
             REVISIONS => self.apply_revision(written),
             CLAIMS => self.apply_claim(written),
+            LEASES => {
+                let holder = written.after.as_ref().map(|lease| text(lease, "/spec/holderIdentity"));
+                self.leader = holder.filter(|holder| !holder.is_empty()).map(str::to_owned);
+            }
             PODS => return self.apply_pod(written, ours),
             _ => {}
         }

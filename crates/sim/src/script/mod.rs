@@ -220,6 +220,29 @@ impl History {
 }
 
 impl Step {
+    /// Whether it makes requests fail or wait, or ends a process: what is applied may have been decided long before.
+    #[must_use]
+    pub fn disturbs_requests(&self) -> bool {
+        match self {
+            Self::Kill { .. }
+            | Self::Fail { .. }
+            | Self::Lose { .. }
+            | Self::Slow { .. }
+            | Self::Takeover
+            | Self::Restart => true,
+            Self::Create { .. }
+            | Self::Set { .. }
+            | Self::Scale { .. }
+            | Self::Delete { .. }
+            | Self::Pod { .. }
+            | Self::NodeLost { .. }
+            | Self::Lag { .. }
+            | Self::Cut { .. }
+            | Self::Expire { .. }
+            | Self::Wait { .. } => false,
+        }
+    }
+
     /// The words that steps of this sort have in common.
     #[must_use]
     pub fn sort(&self) -> &'static str {
