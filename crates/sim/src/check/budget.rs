@@ -33,7 +33,7 @@ pub(super) fn check(picture: &Picture, written: &Written, step: &Step) -> Option
 fn floor(view: &Lenient, before: &Life, after: Option<&Life>) -> Option<String> {
     let down = after.is_none_or(|after| !after.pod.up() || (after.doomed && !before.doomed));
     // A Pod that became ready a moment ago may still look not ready: such ones go freely (CS-45, CS-57).
-    if !down || !before.pod.up() || before.doomed || before.up_from > view.pods {
+    if !down || before.doomed || view.maybe_down(before) {
         return None;
     }
     let deletion = after.is_none_or(|after| deletes(&after.pod));
@@ -80,7 +80,7 @@ fn available(view: &Lenient, spec: &Spec, deletion: bool) -> i64 {
             || (deletion
                 && left.how.ours
                 && left.how.version > view.pods
-                && !left.life.pod.up()
+                && view.maybe_down(&left.life)
                 && view.maybe_specified(&left.life))
     });
     count(members) + count(left)

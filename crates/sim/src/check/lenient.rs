@@ -49,6 +49,11 @@ impl<'a> Lenient<'a> {
             || self.specs.iter().any(|spec| spec.pods_to_delete.contains(&life.pod.name))
     }
 
+    /// Whether it is down, or became ready so lately that it may still look so.
+    pub(super) fn maybe_down(&self, life: &Life) -> bool {
+        !life.pod.up() || life.up_from > self.pods
+    }
+
     /// Whether it was lost by others so lately that the cache may still show it available.
     pub(super) const fn maybe_unseen(&self, lost: super::picture::Lost) -> bool {
         !lost.ours && lost.version > self.pods
