@@ -15,6 +15,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("revision-used-again", include_str!("../../histories/revision-used-again.txt")),
     ("orphaned-revisions", include_str!("../../histories/orphaned-revisions.txt")),
     ("claim-handed-over", include_str!("../../histories/claim-handed-over.txt")),
+    ("creations-late-by-minutes", include_str!("../../histories/creations-late-by-minutes.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
