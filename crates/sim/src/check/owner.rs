@@ -35,8 +35,18 @@ fn foreign(picture: &Picture, written: &Written) -> Option<String> {
         None if written.resource == REVISIONS => None,
         // Claims have an owner, not a controller (CS-67); a Pod's plain reference is made a controller's (CS-13).
         None if owners(object).any(|uid| picture.sets.contains_key(uid)) => None,
+        // Released by others so lately that the cache may still show it as ours.
+        None if was_ours_for_the_cache(picture, written) => None,
         None => Some("it belongs to no CloneSet; nothing is adopted (CS-13)".to_owned()),
     }
+}
+
+fn was_ours_for_the_cache(picture: &Picture, written: &Written) -> bool {
+    let known = picture.knowledge.understood(written.at, &written.caller, PODS);
+    let sets = picture.sets.values().filter(|set| set.namespace == written.namespace);
+    let mut left = sets.flat_map(|set| &set.left);
+    written.resource == PODS
+        && left.any(|left| left.life.pod.name == written.name && !left.how.ours && left.how.version > known)
 }
 
 /// A claim that was handed over to an inactive Pod (CS-62).
@@ -127,6 +137,17 @@ mod tests {
             story.patch(MANAGER, PODS, "web-z", json!({"metadata": {"labels": {"pod-template-hash": "x"}}}));
             story.breaks("owner", part);
         }
+    }
+
+    #[test] // CS-13
+    fn a_pod_that_was_released_a_moment_ago_may_still_look_like_ours() {
+        let mut story = alone();
+        story.patch(USER, PODS, "web-a", json!({"metadata": {"ownerReferences": null}}));
+        story.patch(MANAGER, PODS, "web-a", json!({"metadata": {"labels": {"pod-template-hash": "x"}}}));
+        story.keeps();
+        story.news();
+        story.patch(MANAGER, PODS, "web-a", json!({"metadata": {"labels": {"pod-template-hash": "y"}}}));
+        story.breaks("owner", "nothing is adopted");
     }
 
     #[test] // CS-13
