@@ -1,4 +1,4 @@
-//! What the garbage collector, the namespace controller and the protection of claims would do next.
+//! What the garbage collector and the namespace controller would do next.
 //!
 //! A pure look at the store: every call is for the objects as they are now, with their uid and version as preconditions,
 //! so it fails rather than hits another. When they are made is the caller's choice.
@@ -13,7 +13,6 @@ use super::delete::{FOREGROUND, ORPHAN};
 use super::kind::Resource;
 use super::metadata::{at, finalizers, is_deleting, meta, meta_text, put_at, text_at};
 use super::store::place;
-use super::subresource::PVC_PROTECTION;
 
 /// How an owner is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +51,6 @@ impl Core {
         let has = |name: &str| finalizers(object).any(|finalizer| finalizer == name);
         if resource.id == "namespaces" {
             self.end_namespace(object, all, calls);
-        }
-        if has(PVC_PROTECTION) && !self.is_used(object) {
-            calls.push(without_finalizer(resource, object, PVC_PROTECTION));
         }
         if has(ORPHAN) {
             let dependents: Vec<_> = dependents(object, all).collect();
@@ -124,18 +120,6 @@ impl Core {
             put_at(&mut body, &["spec", "finalizers"], json!([]));
             calls.push(Call::new(Verb::Update, "namespaces").at("", name).sub("finalize").with(body));
         }
-    }
-
-    /// Whether a Pod that has not finished uses a claim.
-    fn is_used(&self, claim: &Value) -> bool {
-        let name = meta_text(claim, "name");
-        let uses = |pod: &Arc<Value>| {
-            let volumes = at(pod, &["spec", "volumes"]).as_array();
-            let mut claims = volumes.into_iter().flatten();
-            let finished = matches!(text_at(pod, &["status", "phase"]), "Succeeded" | "Failed");
-            !finished && claims.any(|volume| text_at(volume, &["persistentVolumeClaim", "claimName"]) == name)
-        };
-        self.store.objects("pods", meta_text(claim, "namespace")).any(uses)
     }
 }
 

@@ -131,9 +131,6 @@ pub(super) fn success() -> Answer {
     Answer { code: 201, body: Arc::new(body) }
 }
 
-/// Keeps a claim that a Pod uses.
-pub(super) const PVC_PROTECTION: &str = "kubernetes.io/pvc-protection";
-
 /// Whether the content of a namespace is not gone yet.
 pub(super) fn namespace_is_held(namespace: &Value) -> bool {
     at(namespace, &["spec", "finalizers"]).as_array().is_some_and(|list| !list.is_empty())

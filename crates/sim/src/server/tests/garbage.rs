@@ -70,20 +70,3 @@ async fn a_namespace_goes_after_its_content() {
     assert_eq!(collect(&server), ["Delete a", "Update n"]);
     assert_eq!(server.get("namespaces", "", "n"), None);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_claim_stays_while_a_pod_uses_it() {
-    let server = server();
-    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
-    let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": "1Gi"}}}});
-    ok(ask(&server, &format!("POST {claims}"), claim).await);
-    let mut user = pod("a");
-    user["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
-    ok(ask(&server, &format!("POST {PODS}"), user).await);
-    ok(ask(&server, &format!("DELETE {claims}/data"), Value::Null).await);
-    assert!(collect(&server).is_empty());
-    ok(ask(&server, &format!("DELETE {PODS}/a"), Value::Null).await);
-    assert_eq!(collect(&server), ["Patch(Merge) data"]);
-    assert_eq!(server.get("persistentvolumeclaims", "default", "data"), None);
-}
