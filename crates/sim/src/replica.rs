@@ -12,13 +12,14 @@ use kruise_manager::replica::Replica;
 use parking_lot::Mutex;
 use runtime::ambient::{Ambient, Chance};
 use runtime::client::Connection;
+use runtime::clock;
 use runtime::flags::Limits;
 use runtime::leader;
 use runtime::shutdown::Shutdown;
 use serde_json::Value;
 
 use crate::counts::Counts;
-use crate::link::{Link, Shown};
+use crate::link::{Link, Shown, Wire};
 use crate::server::Server;
 
 /// How callers that are managers begin.
@@ -35,11 +36,9 @@ pub struct Replicas {
 }
 
 struct Inner {
-    server: Server,
+    wire: Wire,
     flags: Vec<String>,
     ambient: Ambient,
-    counts: Counts,
-    shown: Shown,
     links: Mutex<BTreeMap<usize, Link>>,
 }
 
@@ -47,8 +46,8 @@ impl Replicas {
     /// None yet; `flags` are those of the manager.
     #[must_use]
     pub fn new(server: Server, flags: Vec<String>, ambient: Ambient, counts: Counts, shown: Shown) -> Self {
-        let links = Mutex::default();
-        Self { inner: Arc::new(Inner { server, flags, ambient, counts, shown, links }) }
+        let (wire, links) = (Wire { server, counts, shown, outage: Arc::default() }, Mutex::default());
+        Self { inner: Arc::new(Inner { wire, flags, ambient, links }) }
     }
 
     /// Starts one, and another in its place whenever it has ended.
@@ -82,6 +81,17 @@ impl Replicas {
         self.inner.links.lock().len()
     }
 
+    /// Lets nothing through to any of them, or from them, for this time.
+    pub fn cut_off(&self, time: Duration) {
+        *self.inner.wire.outage.lock() = Some(clock::instant() + time);
+    }
+
+    /// All faults of their networks end.
+    pub fn heal(&self) {
+        *self.inner.wire.outage.lock() = None;
+        self.links().iter().for_each(Link::heal);
+    }
+
     /// The networks of all processes.
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
@@ -99,7 +109,7 @@ impl Replicas {
     /// Who holds the Lease.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
-        let lease = self.inner.server.get("leases.coordination.k8s.io", LEASE.0, LEASE.1)?;
+        let lease = self.inner.wire.server.get("leases.coordination.k8s.io", LEASE.0, LEASE.1)?;
         lease.pointer("/spec/holderIdentity").and_then(Value::as_str).map(str::to_owned)
     }
 
@@ -115,8 +125,8 @@ impl Replicas {
         };
         if let Some(ended) = ended {
             let why = ended.err().map_or_else(String::new, |err| format!("{err:#}"));
-            self.inner.counts.log(&format!("{} ended: {why}", link.caller()), String::new);
-            self.inner.counts.add("processes that lost their Lease");
+            self.inner.wire.counts.log(&format!("{} ended: {why}", link.caller()), String::new);
+            self.inner.wire.counts.add("processes that lost their Lease");
         }
         // Whatever it has left behind does nothing more.
         link.die();
@@ -138,11 +148,10 @@ impl Replicas {
     }
 
     fn link(&self, slot: usize, run: u32) -> anyhow::Result<Link> {
-        let Inner { server, ambient, counts, shown, .. } = &*self.inner;
         let caller = format!("{CALLER}{slot}-{run}");
         let patience = self.election(&self.args()?, &caller)?.write_timeout();
-        let chance = Chance::seeded(ambient.chance.number());
-        Ok(Link::new(server.clone(), &caller, patience, chance, counts.clone(), Arc::clone(shown)))
+        let chance = Chance::seeded(self.inner.ambient.chance.number());
+        Ok(Link::new(self.inner.wire.clone(), &caller, patience, chance))
     }
 
     fn args(&self) -> anyhow::Result<Args> {

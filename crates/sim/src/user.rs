@@ -63,6 +63,7 @@ impl User {
             Step::Cut { resource } => self.sever(resource, Break::Cut),
             Step::Expire { resource } => self.sever(resource, Break::Expire),
             Step::Takeover => self.takeover().await,
+            Step::Outage { time } => self.replicas.cut_off(*time),
             Step::Restart => {
                 self.replicas.leader().inspect(crate::link::Link::die);
             }

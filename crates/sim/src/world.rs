@@ -186,7 +186,7 @@ impl World {
     /// Faults end; the cluster comes to rest, and a manager that looks anew leaves it alone.
     async fn end(&self) -> Option<Violation> {
         self.counts.log(&format!("{} faults end", self.clock.now()), String::new);
-        self.replicas.links().iter().for_each(crate::link::Link::heal);
+        self.replicas.heal();
         self.nature.heal();
         let limit = clock::instant() + LONGEST_SETTLING;
         loop {

@@ -45,6 +45,26 @@ pub enum Fault {
 /// Told as a watch delivers: the replica's cache has been shown this resource up to this version.
 pub type Shown = Arc<dyn Fn(&str, &str, u64) + Send + Sync>;
 
+/// What the networks of all replicas have in common; clones share it.
+#[derive(Clone)]
+pub struct Wire {
+    /// The API server.
+    pub server: Server,
+    /// What happens is counted here.
+    pub counts: Counts,
+    /// Told of what arrives.
+    pub shown: Shown,
+    /// Until when nothing gets through.
+    pub outage: Arc<Mutex<Option<std::time::Instant>>>,
+}
+
+impl Wire {
+    /// When the outage is over, if there is one.
+    fn outage(&self) -> Option<std::time::Instant> {
+        self.outage.lock().filter(|until| *until > clock::instant())
+    }
+}
+
 /// One replica's network; clones share it.
 #[derive(Clone)]
 pub struct Link {
@@ -52,13 +72,11 @@ pub struct Link {
 }
 
 struct Inner {
-    server: Server,
+    wire: Wire,
     caller: String,
     /// How long the replica waits for the answer to a write: no write of it is applied later than that.
     patience: Duration,
     chance: Chance,
-    counts: Counts,
-    shown: Shown,
     dead: watch::Sender<bool>,
     state: Mutex<State>,
     /// Wakes watches whose faults have changed.
@@ -91,10 +109,10 @@ pub enum Break {
 impl Link {
     /// A network without faults.
     #[must_use]
-    pub fn new(server: Server, caller: &str, patience: Duration, chance: Chance, counts: Counts, shown: Shown) -> Self {
+    pub fn new(wire: Wire, caller: &str, patience: Duration, chance: Chance) -> Self {
         let (caller, dead) = (caller.to_owned(), watch::Sender::new(false));
         let (state, changed) = (Mutex::default(), Notify::new());
-        Self { inner: Arc::new(Inner { server, caller, patience, chance, counts, shown, dead, state, changed }) }
+        Self { inner: Arc::new(Inner { wire, caller, patience, chance, dead, state, changed }) }
     }
 
     /// The replica's client.
@@ -172,16 +190,21 @@ impl Link {
             return Err(format!("no route to {} {}", request.method(), request.uri()).into());
         };
         self.way().await;
+        if let Some(until) = self.inner.wire.outage() {
+            tokio::time::sleep_until(until.into()).await;
+            return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+        }
+        let server = &self.inner.wire.server;
         let answer = match route.traffic {
             Traffic::Election if self.inner.state.lock().without_lease => std::future::pending().await,
             Traffic::Write => self.write(request, &route).await?,
-            Traffic::Election | Traffic::Event | Traffic::Read => self.inner.server.call(self.caller(), request).await,
+            Traffic::Election | Traffic::Event | Traffic::Read => server.call(self.caller(), request).await,
             Traffic::List => {
-                let answer = self.inner.server.call(self.caller(), request).await;
+                let answer = server.call(self.caller(), request).await;
                 return Ok(telling::list(self.clone(), route.resource, answer).await);
             }
             Traffic::Watch { streams_list } => {
-                let answer = self.inner.server.call(self.caller(), request).await;
+                let answer = server.call(self.caller(), request).await;
                 self.way().await;
                 return Ok(telling::watch(self.clone(), route.resource, streams_list, answer));
             }
@@ -198,9 +221,9 @@ impl Link {
             state.faults.remove(&number)
         };
         if self.is_behind() {
-            self.inner.counts.add("writes on a stale cache");
+            self.inner.wire.counts.add("writes on a stale cache");
         }
-        let Inner { server, counts, .. } = &*self.inner;
+        let Wire { server, counts, .. } = &self.inner.wire;
         let Some(fault) = fault else { return Ok(server.call(self.caller(), request).await) };
         counts.add(fault.name());
         match fault {
@@ -224,7 +247,7 @@ impl Link {
                 // On its way whatever the sender does, even if it gives up or dies.
                 let late = tokio::spawn(async move {
                     tokio::time::sleep(time.min(link.inner.patience)).await;
-                    link.inner.server.call(link.caller(), request).await
+                    link.inner.wire.server.call(link.caller(), request).await
                 });
                 Ok(late.await?)
             }
@@ -241,7 +264,7 @@ impl Link {
 
     fn deliver(&self, resource: &str, version: u64) {
         self.inner.state.lock().delivered.insert(resource.to_owned(), version);
-        (self.inner.shown)(self.caller(), resource, version);
+        (self.inner.wire.shown)(self.caller(), resource, version);
     }
 
     /// Whether a watch has yet to tell something that has happened.
@@ -249,7 +272,7 @@ impl Link {
         let state = self.inner.state.lock();
         let watched: BTreeSet<&str> = state.delivered.keys().map(String::as_str).collect();
         watched.into_iter().any(|resource| {
-            state.delivered.get(resource).is_some_and(|seen| *seen < self.inner.counts.latest(resource))
+            state.delivered.get(resource).is_some_and(|seen| *seen < self.inner.wire.counts.latest(resource))
         })
     }
 }

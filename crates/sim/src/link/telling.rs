@@ -107,7 +107,10 @@ impl<S: Stream<Item = Result<Bytes, BoxError>> + Unpin> Telling<S> {
             let changed = link.inner.changed.notified();
             let (blocked, broken) = {
                 let state = link.inner.state.lock();
-                (state.blocked.get(&self.resource).copied(), state.broken.get(&self.resource).copied())
+                (
+                    state.blocked.get(&self.resource).copied().max(link.inner.wire.outage()),
+                    state.broken.get(&self.resource).copied(),
+                )
             };
             if let Some((times, how)) = broken
                 && times > self.broken_before

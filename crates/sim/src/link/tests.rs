@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use runtime::clock::Clock;
 
 use super::*;
+use crate::server::call::{Call, Verb};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 /// How long the sender of a write waits.
@@ -38,7 +39,8 @@ fn net() -> Net {
         let counts = counts.clone();
         move |written| counts.saw(written)
     }));
-    let link = Link::new(server.clone(), "manager", PATIENCE, Chance::seeded(1), counts, tell);
+    let wire = Wire { server: server.clone(), counts, shown: tell, outage: Arc::default() };
+    let link = Link::new(wire, "manager", PATIENCE, Chance::seeded(1));
     let client = link.client();
     Net { server, link, client, shown }
 }
@@ -140,6 +142,24 @@ async fn a_watch_that_lags_tells_everything_afterwards_in_order_and_notes_what_i
     assert_eq!((told.next().await.unwrap(), told.next().await.unwrap()), ("first".to_owned(), "second".to_owned()));
     assert_eq!(net.shown.lock().last(), Some(&net.server.resource_version()));
     assert!(!net.link.is_behind());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_gets_through_while_there_is_an_outage() {
+    let net = net();
+    let mut told = net.watch().await;
+    *net.link.inner.wire.outage.lock() = Some(clock::instant() + S(40));
+    net.server.ask("user", config_map("by-another")).unwrap();
+    let begun = clock::instant();
+    assert!(matches!(net.create("first").await, Err(kube::Error::Service(_))) && !net.has("first"));
+    assert_eq!((clock::instant() - begun).as_secs(), 40);
+    assert_eq!(told.next().await.unwrap(), "by-another");
+    net.create("second").await.unwrap();
+}
+
+fn config_map(name: &str) -> Call {
+    let body = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    Call::new(Verb::Create, "configmaps").at("default", "").with(body)
 }
 
 #[tokio::test(start_paused = true)]

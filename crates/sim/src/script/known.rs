@@ -16,6 +16,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("orphaned-revisions", include_str!("../../histories/orphaned-revisions.txt")),
     ("claim-handed-over", include_str!("../../histories/claim-handed-over.txt")),
     ("creations-late-by-minutes", include_str!("../../histories/creations-late-by-minutes.txt")),
+    ("api-server-out-of-reach", include_str!("../../histories/api-server-out-of-reach.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
@@ -53,6 +54,6 @@ mod tests {
     fn they_have_steps_of_each_sort() {
         let sorts: BTreeSet<&str> =
             known().unwrap().iter().flat_map(|(_, history)| tally(history).into_keys()).collect();
-        assert_eq!(sorts.len(), 26, "{sorts:?}");
+        assert_eq!(sorts.len(), 27, "{sorts:?}");
     }
 }

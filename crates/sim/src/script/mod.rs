@@ -129,6 +129,11 @@ pub enum Step {
     },
     /// `takeover`: the leader alone cannot reach its Lease until another replica leads; then it dies.
     Takeover,
+    /// `outage 40s`: nothing that managers send or that is sent to them arrives for this time.
+    Outage {
+        /// For how long.
+        time: Duration,
+    },
     /// `restart`: the leader dies between two writes and is started again.
     Restart,
     /// `wait 20s`: time passes.
@@ -229,6 +234,7 @@ impl Step {
             | Self::Lose { .. }
             | Self::Slow { .. }
             | Self::Takeover
+            | Self::Outage { .. }
             | Self::Restart => true,
             Self::Create { .. }
             | Self::Set { .. }
@@ -275,6 +281,7 @@ impl Step {
             Self::Cut { .. } => "cut",
             Self::Expire { .. } => "expire",
             Self::Takeover => "takeover",
+            Self::Outage { .. } => "outage",
             Self::Restart => "restart",
             Self::Wait { .. } => "wait",
         }

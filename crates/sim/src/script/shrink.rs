@@ -163,6 +163,7 @@ fn time(step: &mut Step) -> Option<&mut Duration> {
         | Step::NodeLost { time, .. }
         | Step::Slow { time, .. }
         | Step::Lag { time, .. }
+        | Step::Outage { time }
         | Step::Wait { time } => Some(time),
         _ => None,
     }

@@ -39,6 +39,7 @@ impl fmt::Display for Step {
             Self::Cut { resource } => write!(f, "cut {resource}"),
             Self::Expire { resource } => write!(f, "expire {resource}"),
             Self::Takeover => write!(f, "takeover"),
+            Self::Outage { time } => write!(f, "outage {}", Time(*time)),
             Self::Restart => write!(f, "restart"),
             Self::Wait { time } => write!(f, "wait {}", Time(*time)),
         }
@@ -109,9 +110,9 @@ impl FromStr for Step {
     }
 }
 
-const FIRST_WORDS: [&str; 16] = [
+const FIRST_WORDS: [&str; 17] = [
     "create", "set", "scale", "delete", "pod", "node", "kill", "fail", "lose", "slow", "lag", "cut", "expire",
-    "takeover", "restart", "wait",
+    "takeover", "outage", "restart", "wait",
 ];
 
 fn step(mut words: Words<'_>) -> Result<Step> {
@@ -141,6 +142,7 @@ fn step(mut words: Words<'_>) -> Result<Step> {
         "cut" => Step::Cut { resource: words.name("a resource")? },
         "expire" => Step::Expire { resource: words.name("a resource")? },
         "takeover" => Step::Takeover,
+        "outage" => Step::Outage { time: words.time()? },
         "restart" => Step::Restart,
         _ => Step::Wait { time: words.time()? },
     };
@@ -243,6 +245,7 @@ mod tests {
             resources.prop_map(|resource| Step::Cut { resource }),
             resources.prop_map(|resource| Step::Expire { resource }),
             select(vec![Step::Takeover, Step::Restart]),
+            times().prop_map(|time| Step::Outage { time }),
             times().prop_map(|time| Step::Wait { time }),
         ]
     }
