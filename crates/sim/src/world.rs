@@ -210,10 +210,13 @@ impl World {
     async fn second_look(&self) -> Option<Violation> {
         self.counts.log(&format!("{} managers start anew", self.clock.now()), String::new);
         self.replicas.links().iter().for_each(crate::link::Link::die);
-        let before = clock::instant();
+        let (before, led) = (clock::instant(), self.replicas.holder());
         tokio::time::sleep(SECOND_LOOK).await;
         if let Some(violation) = self.first_violation() {
             return Some(violation);
+        }
+        if self.replicas.holder() == led {
+            return Some(self.violation("a successor leads", format!("{led:?} is dead and still holds the Lease")));
         }
         if *self.last_write.lock() > before {
             let what = "a manager that starts anew writes, though all is as the specs want it";

@@ -4,6 +4,7 @@
 //! for it. A replica that is dead sends nothing and hears nothing. What a watch tells is in `telling`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,7 +186,18 @@ impl Link {
         self.inner.changed.notify_waiters();
     }
 
+    /// One request and its answer, both in the log.
     async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, BoxError> {
+        let mut sent = DefaultHasher::new();
+        sent.write(request.body());
+        let asked = format!("{} {} {} ({:x})", self.caller(), request.method(), request.uri(), sent.finish());
+        let answer = self.carry(request).await;
+        let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+        self.inner.wire.counts.log(&format!("{asked} {code}"), String::new);
+        answer
+    }
+
+    async fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, BoxError> {
         let Some(route) = Route::of(&request) else {
             return Err(format!("no route to {} {}", request.method(), request.uri()).into());
         };
