@@ -92,6 +92,7 @@ impl User {
                     "metadata": {"name": name, "namespace": NAMESPACE}});
                 self.send("POST", &format!("{path}/eviction"), "application/json", &eviction).await;
             }
+            PodAction::Fail => self.nature.disturb(|actors, now| actors.fail(now, NAMESPACE, &name)),
             PodAction::Crash(time) => self.nature.disturb(|actors, now| actors.crash(now, NAMESPACE, &name, *time)),
             PodAction::Unready(time) => self.nature.disturb(|actors, now| actors.unready(now, NAMESPACE, &name, *time)),
         }

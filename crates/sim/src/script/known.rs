@@ -17,6 +17,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("claim-handed-over", include_str!("../../histories/claim-handed-over.txt")),
     ("creations-late-by-minutes", include_str!("../../histories/creations-late-by-minutes.txt")),
     ("api-server-out-of-reach", include_str!("../../histories/api-server-out-of-reach.txt")),
+    ("pods-fail", include_str!("../../histories/pods-fail.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
@@ -54,6 +55,6 @@ mod tests {
     fn they_have_steps_of_each_sort() {
         let sorts: BTreeSet<&str> =
             known().unwrap().iter().flat_map(|(_, history)| tally(history).into_keys()).collect();
-        assert_eq!(sorts.len(), 27, "{sorts:?}");
+        assert_eq!(sorts.len(), 28, "{sorts:?}");
     }
 }

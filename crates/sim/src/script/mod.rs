@@ -176,6 +176,8 @@ pub enum PodAction {
     Unready(Duration),
     /// `evict`: through the eviction subresource.
     Evict,
+    /// `fail`: its kubelet gives it up for want of memory; it stays, with phase Failed.
+    Fail,
 }
 
 /// When the leader dies, seen from one of its writes.
@@ -265,6 +267,7 @@ impl Step {
                 PodAction::Crash(_) => "pod crash",
                 PodAction::Unready(_) => "pod unready",
                 PodAction::Evict => "pod evict",
+                PodAction::Fail => "pod fail",
             },
             Self::NodeLost { .. } => "node lost",
             Self::Kill { moment: Moment::Before, .. } => "kill before",

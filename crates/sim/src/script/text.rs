@@ -60,6 +60,7 @@ impl fmt::Display for PodAction {
             Self::Crash(time) => write!(f, "crash {}", Time(*time)),
             Self::Unready(time) => write!(f, "unready {}", Time(*time)),
             Self::Evict => write!(f, "evict"),
+            Self::Fail => write!(f, "fail"),
         }
     }
 }
@@ -161,12 +162,13 @@ fn propagation(words: &mut Words<'_>) -> Result<Propagation> {
 }
 
 fn action(words: &mut Words<'_>) -> Result<PodAction> {
-    Ok(match words.word(&["delete", "set", "crash", "unready", "evict"])? {
+    Ok(match words.word(&["delete", "set", "crash", "unready", "evict", "fail"])? {
         "delete" => PodAction::Delete,
         "set" => PodAction::Set(words.json()?),
         "crash" => PodAction::Crash(words.time()?),
         "unready" => PodAction::Unready(words.time()?),
-        _ => PodAction::Evict,
+        "evict" => PodAction::Evict,
+        _ => PodAction::Fail,
     })
 }
 
@@ -217,6 +219,7 @@ mod tests {
             times().prop_map(PodAction::Crash),
             times().prop_map(PodAction::Unready),
             Just(PodAction::Evict),
+            Just(PodAction::Fail),
         ]
     }
 
