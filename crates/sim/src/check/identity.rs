@@ -79,7 +79,12 @@ fn revision(picture: &Picture, written: &Written) -> Option<String> {
         return None;
     }
     let set = picture.sets.get(controller(after)?)?;
-    for (name, other) in set.revisions.iter().filter(|(name, _)| **name != written.name) {
+    // One that others gave up a moment ago may not look like the CloneSet's yet (RV-4).
+    let known = picture.knowledge.understood(written.at, &written.caller, REVISIONS);
+    let version = |other: &Value| text(other, "/metadata/resourceVersion").parse::<u64>().unwrap_or_default();
+    let unseen = |other: &Value| controller(other).is_none() && version(other) > known;
+    let others = set.revisions.iter().filter(|(name, other)| **name != written.name && !unseen(&other.object));
+    for (name, other) in others {
         if other.number >= number {
             return Some(format!("gives number {number}, but {name} has {} already (RV-4, RV-5)", other.number));
         }
@@ -96,9 +101,22 @@ fn revision(picture: &Picture, written: &Written) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::picture::{CLAIMS, PODS, REVISIONS};
-    use super::super::story::{MANAGER, Story, cloneset, owner};
+    use super::super::story::{MANAGER, Story, USER, cloneset, owner};
     use crate::server::call::Verb;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    #[test] // RV-4
+    fn a_revision_that_others_gave_up_a_moment_ago_may_not_count_yet() {
+        let revision = |name: &str, image: &str, owner: Value| {
+            let data = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image}]}}}});
+            json!({"metadata": {"name": name, "labels": {"app": "web"}, "ownerReferences": owner,
+                "resourceVersion": "99"}, "revision": 7, "data": data})
+        };
+        let mut story = cloneset(json!({"replicas": 1}));
+        story.create(USER, REVISIONS, "web-r7", revision("web-r7", "app:7", Value::Null));
+        story.create(MANAGER, REVISIONS, "web-r8", revision("web-r8", "app:8", owner()));
+        story.keeps();
+    }
 
     #[test] // CS-65, CS-66
     fn an_instance_id_is_given_to_one_pod() {

@@ -18,6 +18,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("creations-late-by-minutes", include_str!("../../histories/creations-late-by-minutes.txt")),
     ("api-server-out-of-reach", include_str!("../../histories/api-server-out-of-reach.txt")),
     ("pods-fail", include_str!("../../histories/pods-fail.txt")),
+    ("revision-given-up-late", include_str!("../../histories/revision-given-up-late.txt")),
     ("upkeep-refused", include_str!("../../histories/upkeep-refused.txt")),
 ];
 
