@@ -1,5 +1,7 @@
 //! The process: client, version, health server, and the replica within (platform section 2).
 
+use std::pin::pin;
+
 use anyhow::Context as _;
 use runtime::{
     ambient::Ambient,
@@ -48,10 +50,15 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let replica = Replica { args, gates, connection, election, ambient: Ambient::system() };
     let admitted = admission::wait(&client, &own_namespace, pod_webhook, &shutdown);
+    let mut running = pin!(replica.run(admitted, shutdown.clone()));
     tokio::select! {
         biased;
-        ended = replica.run(admitted, shutdown.clone()) => ended,
-        ended = &mut serving => ended.context("the health server panicked")?,
+        ended = &mut running => ended,
+        ended = &mut serving => {
+            ended.context("the health server panicked")??;
+            // Asked to stop, it ends at once; the replica has a Lease to give back (IN-52).
+            running.await
+        }
     }
 }
 
