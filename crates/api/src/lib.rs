@@ -6,12 +6,14 @@
 pub mod cloneset;
 pub mod template;
 
+pub mod conversion;
 pub mod field;
 pub mod k8s;
 pub mod keys;
 pub mod names;
 pub mod percent;
 pub mod quantity;
+pub mod raw;
 
 mod fill;
 mod labels;

@@ -85,7 +85,7 @@ impl Admission for Webhook {
     }
 
     fn convert(&self, object: Value, desired_api_version: &str) -> Result<Value> {
-        conversion::convert(object, desired_api_version)
+        conversion::convert(&object, desired_api_version)
             .map_err(|err| Failure::new(500, "InternalError", format!("conversion webhook failed: {err}")))
     }
 }

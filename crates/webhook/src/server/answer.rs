@@ -101,7 +101,7 @@ fn convert(body: &[u8]) -> Result<Response<Body>, Plain> {
     if let Some(failure) = answer.failure {
         warn!(err = failure, "conversion failed");
     }
-    Ok(json(&answer.review))
+    Ok(respond(StatusCode::OK, "application/json", answer.body))
 }
 
 /// One line a decision; who asked for what is enough to find the request in the API server's audit log.

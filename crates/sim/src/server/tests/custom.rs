@@ -34,7 +34,7 @@ impl Admission for Hook {
     }
 
     fn convert(&self, object: Value, desired_api_version: &str) -> Result<Value> {
-        api::cloneset::conversion::convert(object, desired_api_version)
+        api::cloneset::conversion::convert(&object, desired_api_version)
             .map_err(|err| Failure::new(500, "InternalError", err.to_string()))
     }
 }
