@@ -45,17 +45,21 @@ pub async fn mutate(request: &Request, desk: &Desk) -> Verdict {
     {
         return Verdict::Allow;
     }
-    if let Err(err) = Form::deserialize(&request.object) {
+    let object = match request.object.read() {
+        Ok(object) => object,
+        Err(refusal) => return Verdict::Refuse(refusal.decoding("Pod")),
+    };
+    if let Err(err) = Form::deserialize(object) {
         return Verdict::Refuse(Refusal::unreadable(format!("decode Pod: {err}")));
     }
-    let mut pod = request.object.clone();
+    let mut pod = object.clone();
     for stage in &STAGES {
         if let Err(err) = (stage.run)(&mut pod, request, desk).await {
             debug!(stage = stage.name, %err, "stage failed");
-            return Verdict::Refuse(Refusal::internal(err.to_string()));
+            return Verdict::Refuse(Refusal::internal(stage.name, err.to_string()));
         }
     }
-    changed(&request.object, &pod)
+    changed(object, &pod)
 }
 
 /// Decides about a Pod that is changed, deleted or evicted (PW-30, PW-31). The stages that may refuse belong to

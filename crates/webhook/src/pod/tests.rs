@@ -4,30 +4,15 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::admission::{Kind, Privileged, Resource};
-
-fn desk(gates: &str) -> Desk {
-    let folder = tempfile::tempdir().unwrap();
-    Desk {
-        gates: runtime::gates::Gates::parse(gates, None).unwrap(),
-        privileged: Privileged::Accepted,
-        client: crate::testing::unreachable_client(),
-        protection_log: crate::admission::protection::ProtectionLog::open(folder.path()).unwrap(),
-    }
-}
+use crate::admission::{Kind, Resource};
+use crate::testing::desk;
 
 fn create(pod: Value) -> Request {
     Request {
-        uid: "u".into(),
         kind: Kind { group: String::new(), version: "v1".into(), kind: "Pod".into() },
         resource: Resource { group: String::new(), version: "v1".into(), resource: "pods".into() },
-        sub_resource: String::new(),
-        name: String::new(),
-        namespace: "shop".into(),
-        operation: Operation::Create,
-        username: "jane".into(),
-        object: pod,
-        old_object: Value::Null,
+        object: pod.into(),
+        ..crate::testing::request()
     }
 }
 

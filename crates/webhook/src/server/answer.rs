@@ -89,7 +89,8 @@ impl Answers {
     }
 
     async fn admit(&self, path: &str, endpoint: Admission, body: &[u8]) -> Result<Response<Body>, Plain> {
-        let question = Question::read(body).map_err(|err| bad_request(&err))?;
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        let question = Question::read(body, deadline).map_err(|err| bad_request(&err))?;
         let verdict = admission::decide(endpoint, &question.request, &self.desk).await;
         log(path, &question.request, &verdict);
         Ok(json(&question.answer(&verdict)))
