@@ -118,6 +118,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
     }
 }
 
+/// Members of an object that must be there.
+pub(crate) fn members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Members::deserialize(from).map(|Members(members)| members)
+}
+
 /// A list of objects; `null` is an empty one.
 pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     let list: Option<Vec<Members<T>>> = Option::deserialize(from)?;

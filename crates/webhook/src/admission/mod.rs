@@ -222,7 +222,7 @@ pub fn changed(before: &Value, after: &Value) -> Verdict {
 pub async fn decide(endpoint: Admission, request: &Request, desk: &Desk) -> Verdict {
     match endpoint {
         Admission::MutatePod => crate::pod::mutate(request, desk).await,
-        Admission::ValidatePod => crate::pod::validate(request),
+        Admission::ValidatePod => crate::pod::validate(request, desk).await,
         Admission::MutateCloneSet => crate::cloneset::mutate(request, &desk.gates),
         Admission::ValidateCloneSet => crate::cloneset::validate(request, desk).await,
     }

@@ -248,8 +248,8 @@ mod tests {
         let review = |rest: &str| format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"{rest}}}"#);
         let asked = |rest: &str| review(&format!(r#","request":{{"uid":"1"{rest}}}"#));
         for (body, want) in [
-            (String::new(), "EOF while parsing a value at line 1 column 0"),
-            ("[]".to_owned(), "invalid type: sequence, expected an object at line 1 column 0"),
+            (String::new(), "EOF while parsing a value"),
+            ("[]".to_owned(), "invalid type: sequence, expected an object"),
             (
                 r#"{"apiVersion":"admission.k8s.io/v2","kind":"AdmissionReview"}"#.to_owned(),
                 r#"not an AdmissionReview of a known version: "admission.k8s.io/v2" "AdmissionReview""#,
@@ -260,22 +260,23 @@ mod tests {
             ),
             (review(""), "AdmissionReview without request"),
             (review(r#","request":null"#), "AdmissionReview without request"),
-            (asked(""), "request: missing field `operation` at line 1 column 84"),
+            (asked(""), "request: missing field `operation`"),
             (asked(r#","operation":"LOOK""#), r#"unknown operation "LOOK""#),
             (
                 asked(r#","operation":"CREATE","userInfo":{"username":[]}"#),
-                "request.userInfo.username: invalid type: sequence, expected a string at line 1 column 129",
+                "request.userInfo.username: invalid type: sequence, expected a string",
             ),
             (
                 asked(r#","operation":"CREATE","dryRun":"yes""#),
-                "request.dryRun: invalid type: string \"yes\", expected a boolean at line 1 column 117",
+                "request.dryRun: invalid type: string \"yes\", expected a boolean",
             ),
-            (asked(r#","operation":"CREATE","object":{"a":}"#), "request.object: expected value at line 1 column 118"),
-            (review(r#","request":{"uid":"1"}}"#), "request: missing field `operation` at line 1 column 84"),
+            (asked(r#","operation":"CREATE","object":{"a":}"#), "request.object: expected value"),
+            (review(r#","request":{"uid":"1"}}"#), "request: missing field `operation`"),
         ] {
             let err = read(&body).expect_err(&body);
             let source = std::error::Error::source(&err).map(ToString::to_string);
-            assert_eq!(source.unwrap_or_else(|| err.to_string()), want, "{body}");
+            let text = source.unwrap_or_else(|| err.to_string());
+            assert_eq!(text.split(" at line ").next(), Some(want), "{body}");
         }
     }
 
