@@ -12,6 +12,7 @@ use tokio::time::Instant;
 pub mod bounded;
 pub mod diff;
 pub mod form;
+pub mod log;
 pub mod object;
 pub mod protection;
 pub mod review;
