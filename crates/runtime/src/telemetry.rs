@@ -13,8 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::flags::{LogArgs, LoggingFormat};
 
-#[cfg(test)]
-pub(crate) mod captured;
+#[cfg(any(test, feature = "test-util"))]
+pub mod captured;
 mod json;
 mod text;
 

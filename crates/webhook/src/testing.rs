@@ -1,7 +1,9 @@
-//! What tests of this crate share: an API server in memory, as small as the loop's requests, and any JSON.
+//! What tests of this crate share: an API server in memory, as small as the loop's requests, a request of admission and
+//! what handlers may use, and any JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -10,7 +12,46 @@ use kube::Client;
 use kube::client::Body;
 use parking_lot::Mutex;
 use proptest::prelude::*;
+use runtime::gates::Gates;
 use serde_json::{Value, json};
+
+use crate::admission::object::Object;
+use crate::admission::protection::ProtectionLog;
+use crate::admission::{Desk, Kind, Operation, Privileged, Request as Review, Resource};
+
+/// The creation of nothing by Jane in namespace `shop`; tests say what else it is.
+pub(crate) fn request() -> Review {
+    Review {
+        uid: "u-1".into(),
+        kind: Kind::default(),
+        resource: Resource::default(),
+        sub_resource: String::new(),
+        name: String::new(),
+        namespace: "shop".into(),
+        operation: Operation::Create,
+        username: "jane".into(),
+        object: Object::absent(),
+        old_object: Object::absent(),
+        options: Object::absent(),
+        dry_run: false,
+        deadline: tokio::time::Instant::now() + Duration::from_secs(10),
+    }
+}
+
+/// With these gates, everything else as in an installation, and no API server.
+pub(crate) fn desk(gates: &str) -> Desk {
+    Desk {
+        gates: Gates::parse(gates, None).unwrap(),
+        privileged: Privileged::Accepted,
+        client: unreachable_client(),
+        protection_log: ProtectionLog::to(std::io::sink()),
+    }
+}
+
+/// Lists in lists.
+pub(crate) fn deep(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
 
 /// A client whose every request fails: for code that must not ask the API server.
 pub(crate) fn unreachable_client() -> Client {

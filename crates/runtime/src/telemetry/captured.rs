@@ -16,14 +16,18 @@ thread_local! {
 }
 
 /// Everything that this thread logs while it lives.
-pub(crate) struct Captured {
+pub struct Captured {
     /// It stays on its thread.
     _here: PhantomData<*const ()>,
 }
 
 impl Captured {
     /// Starts with the verbosity of an installation.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// Somebody else has started a log in this process.
+    #[must_use]
+    pub fn start() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let layer = tracing_subscriber::fmt::layer()
@@ -33,16 +37,18 @@ impl Captured {
                 .with_ansi(false)
                 .with_writer(|| OfThisThread);
             let subscriber = tracing_subscriber::registry().with(targets(4)).with(layer);
-            tracing::subscriber::set_global_default(subscriber).unwrap();
+            let first = tracing::subscriber::set_global_default(subscriber);
+            assert!(first.is_ok(), "this process has another log already");
         });
         LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
         Self { _here: PhantomData }
     }
 
     /// The lines so far, without leading spaces.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
         let bytes = LINES.with_borrow(|lines| lines.clone().unwrap_or_default());
-        String::from_utf8(bytes).unwrap().lines().map(|line| line.trim_start().to_owned()).collect()
+        String::from_utf8_lossy(&bytes).lines().map(|line| line.trim_start().to_owned()).collect()
     }
 }
 

@@ -1,4 +1,6 @@
 //! How fields look to people: `pod=web-x4kq2`, quoted only where the value has spaces.
+//!
+//! No value ends a line or steers a terminal: what has control characters is shown with escapes.
 
 use std::fmt::{self, Debug};
 
@@ -15,6 +17,7 @@ pub(super) fn fields() -> impl for<'w> FormatFields<'w> + 'static {
 fn one(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
     let text = format!("{value:?}");
     match field.name() {
+        "message" if text.contains(char::is_control) => writer.write_str(&escaped(&text)),
         "message" => writer.write_str(&text),
         name => write!(writer, "{name}={}", plain(&text)),
     }
@@ -26,9 +29,14 @@ fn plain(text: &str) -> String {
     match inner {
         Some(inner) if inner.is_empty() || inner.contains([' ', '\\', '=']) => text.to_owned(),
         Some(inner) => inner.to_owned(),
-        None if text.contains([' ', '\n']) && !text.starts_with(['[', '{', '(']) => format!("{text:?}"),
+        None if text.contains(char::is_control) => format!("\"{}\"", escaped(text)),
+        None if text.contains(' ') && !text.starts_with(['[', '{', '(']) => format!("{text:?}"),
         None => text.to_owned(),
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.escape_debug().to_string()
 }
 
 #[cfg(test)]
@@ -55,6 +63,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_ends_a_line_but_its_end() {
+        let log = Captured::start();
+        let evil = "[x\nINFO all is well";
+        info!(shown = %evil, quoted = evil, listed = ?[evil], "a {evil}");
+        assert_eq!(log.lines().len(), 1, "{:#?}", log.lines());
+    }
+
+    #[test]
     fn only_what_would_be_misread_is_quoted() {
         for (value, want) in [
             ("\"web\"", "web"),
@@ -63,6 +79,8 @@ mod tests {
             ("3", "3"),
             ("a b", "\"a b\""),
             ("[1, 2]", "[1, 2]"),
+            ("[1,\n2]", r#""[1,\n2]""#),
+            ("a\u{1b}[2J", r#""a\u{1b}[2J""#),
         ] {
             assert_eq!(plain(value), want);
         }

@@ -4,11 +4,14 @@
 //! what the product's webhook configurations say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::cloneset::conversion;
 use futures::future::BoxFuture;
 use json_patch::Patch;
 use serde_json::Value;
+use tokio::time::Instant;
+use webhook::admission::object::Object;
 use webhook::admission::{self, Desk, Operation, Refusal, Request, Verdict};
 use webhook::server::paths::Admission as Endpoint;
 
@@ -17,6 +20,9 @@ use super::draft::{self, Draft};
 use super::failure::{Failure, Result};
 use super::metadata;
 use super::rules::native;
+
+/// How long the server waits for an answer, as the chart's configurations tell it to.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the server asks before it stores.
 pub trait Admission: Send + Sync {
@@ -106,7 +112,7 @@ fn denied(name: &str, refusal: &Refusal) -> Failure {
 /// A draft as a webhook sees it.
 pub(super) fn review(draft: &Draft<'_>) -> Request {
     let kind = &draft.kind;
-    let old = draft.old.as_ref().map_or(Value::Null, |old| (**old).clone());
+    let old = draft.old.as_ref().map_or_else(Object::absent, |old| (**old).clone().into());
     Request {
         uid: String::new(),
         kind: admission::Kind { group: kind.group.clone(), version: kind.version.clone(), kind: kind.kind.clone() },
@@ -120,8 +126,11 @@ pub(super) fn review(draft: &Draft<'_>) -> Request {
         namespace: draft.key.namespace.clone(),
         operation: operation(draft),
         username: draft.caller.to_owned(),
-        object: draft.object.clone(),
+        object: draft.object.clone().into(),
         old_object: old,
+        options: Object::absent(),
+        dry_run: false,
+        deadline: Instant::now() + TIMEOUT,
     }
 }
 

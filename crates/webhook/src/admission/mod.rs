@@ -1,15 +1,25 @@
 //! Admission: one request of the API server, one verdict (PL-54).
 //!
-//! `review` is the form of question and answer, `pod` and `cloneset` are the verdicts, `protection` is deletion protection.
-//! Here is what they share. What a handler may use is in [`Desk`]; everything else it knows is in the request.
+//! `review` is the form of question and answer, `object` what it is about; `pod` and `cloneset` are the verdicts,
+//! `protection` is deletion protection. Here is what they share. What a handler may use is in [`Desk`]; everything else
+//! it knows is in the request.
 
 use json_patch::Patch;
 use runtime::gates::Gates;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+pub mod bounded;
+pub mod diff;
+pub mod form;
+pub mod log;
+pub mod object;
 pub mod protection;
 pub mod review;
+mod tree;
 
+use self::form::{Members, Text};
+use self::object::Object;
 use self::protection::ProtectionLog;
 use crate::server::paths::Admission;
 
@@ -48,7 +58,7 @@ pub enum Operation {
 }
 
 /// A request of the API server, with the objects as they came.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Identity of the request; the answer repeats it.
     pub uid: String,
@@ -66,10 +76,44 @@ pub struct Request {
     pub operation: Operation,
     /// Who does it.
     pub username: String,
-    /// The object; null on deletion.
-    pub object: Value,
-    /// The stored object; null on creation.
-    pub old_object: Value,
+    /// The object; absent on deletion.
+    pub object: Object,
+    /// The stored object; absent on creation.
+    pub old_object: Object,
+    /// `CreateOptions`, `UpdateOptions` or `DeleteOptions`.
+    pub options: Object,
+    /// Whether nothing of it will be stored.
+    pub dry_run: bool,
+    /// When the API server stops waiting. A handler that waits for something gives up before; nobody does it for it here.
+    pub deadline: Instant,
+}
+
+impl Request {
+    /// Whether nothing may be done but to answer: the review says so, or its options do (PW-10, PW-33).
+    ///
+    /// # Errors
+    /// 400 where the options can't be read.
+    pub fn is_dry_run(&self) -> Result<bool, Refusal> {
+        if self.dry_run || self.options.is_absent() {
+            return Ok(self.dry_run);
+        }
+        let Members(options) = self.options.view::<Members<Options<'_>>>().map_err(|err| err.decoding("options"))?;
+        Ok(options.is_dry_run())
+    }
+}
+
+/// What is read of the options of a request.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Options<'a> {
+    #[serde(default, borrow, rename = "dryRun")]
+    dry_run: Option<Vec<Text<'a>>>,
+}
+
+impl Options<'_> {
+    /// Whether any stage of the request is dry; `All` is the only one there is.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run.as_ref().is_some_and(|stages| !stages.is_empty())
+    }
 }
 
 /// Group, version and kind.
@@ -113,36 +157,54 @@ pub enum Verdict {
 pub struct Refusal {
     /// HTTP code in the Status.
     pub code: u16,
+    /// What forbids it, for the log: `decode`, `validation`, `deletion-protection`, or the name of a stage.
+    pub rule: &'static str,
     /// Text for people.
     pub message: String,
     status: Value,
 }
 
 impl Refusal {
-    fn new(code: u16, reason: &str, message: String) -> Self {
+    fn new(code: u16, reason: &str, rule: &'static str, message: String) -> Self {
         let status = json!({ "status": "Failure", "code": code, "reason": reason, "message": message });
-        Self { code, message, status }
+        Self { code, rule, message, status }
     }
 
-    /// The object can't be read: 400.
+    /// The object can't be read: 400, by rule `decode`.
     pub fn unreadable(message: impl Into<String>) -> Self {
-        Self::new(400, "BadRequest", message.into())
+        Self::bad_request("decode", message)
+    }
+
+    /// A rule can't make sense of it: 400.
+    pub fn bad_request(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", rule, message.into())
     }
 
     /// A rule forbids it: 403.
-    pub fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(403, "Forbidden", message.into())
+    pub fn forbidden(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(403, "Forbidden", rule, message.into())
+    }
+
+    /// A rule forbids it for now: 429.
+    pub fn too_many_requests(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(429, "TooManyRequests", rule, message.into())
     }
 
     /// We failed: 500.
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(500, "InternalError", message.into())
+    pub fn internal(rule: &'static str, message: impl Into<String>) -> Self {
+        Self::new(500, "InternalError", rule, message.into())
     }
 
     /// The object is invalid: 422 with a Status that names each field.
-    pub fn invalid(status: Value) -> Self {
+    pub fn invalid(rule: &'static str, status: Value) -> Self {
         let message = status.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { code: 422, message, status }
+        Self { code: 422, rule, message, status }
+    }
+
+    /// The same, where it says what could not be read.
+    #[must_use]
+    pub fn decoding(self, what: &str) -> Self {
+        Self::unreadable(format!("decode {what}: {}", self.message))
     }
 
     /// The Status.
@@ -153,17 +215,15 @@ impl Refusal {
 
 /// Allows a request whose object became `after`: with the smallest patch, or none (PW-6).
 pub fn changed(before: &Value, after: &Value) -> Verdict {
-    if before == after {
-        return Verdict::Allow;
-    }
-    Verdict::Change(json_patch::diff(before, after))
+    let patch = diff::diff(before, after);
+    if patch.0.is_empty() { Verdict::Allow } else { Verdict::Change(patch) }
 }
 
 /// Lets the handler of an endpoint decide.
 pub async fn decide(endpoint: Admission, request: &Request, desk: &Desk) -> Verdict {
     match endpoint {
         Admission::MutatePod => crate::pod::mutate(request, desk).await,
-        Admission::ValidatePod => crate::pod::validate(request),
+        Admission::ValidatePod => crate::pod::validate(request, desk).await,
         Admission::MutateCloneSet => crate::cloneset::mutate(request, &desk.gates),
         Admission::ValidateCloneSet => crate::cloneset::validate(request, desk).await,
     }
@@ -171,23 +231,25 @@ pub async fn decide(endpoint: Admission, request: &Request, desk: &Desk) -> Verd
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::testing::object;
 
-    proptest! {
-        #[test] // PW-6
-        fn the_patch_leads_from_what_came_in_to_what_was_decided(before in object(), after in object()) {
-            match changed(&before, &after) {
-                Verdict::Allow => prop_assert_eq!(before, after),
-                Verdict::Change(patch) => {
-                    let mut patched = before;
-                    json_patch::patch(&mut patched, &patch).unwrap();
-                    prop_assert_eq!(patched, after);
-                }
-                Verdict::Refuse(_) => prop_assert!(false, "refused"),
-            }
+    #[test] // PW-10
+    fn a_dry_run_is_what_the_review_or_its_options_say() {
+        let request =
+            |dry_run, options: Value| Request { dry_run, options: options.into(), ..crate::testing::request() };
+        for (dry_run, options, want) in [
+            (false, Value::Null, Some(false)),
+            (true, Value::Null, Some(true)),
+            (false, json!({ "kind": "CreateOptions" }), Some(false)),
+            (false, json!({ "dryRun": null }), Some(false)),
+            (false, json!({ "dryRun": [] }), Some(false)),
+            (false, json!({ "dryRun": ["All"] }), Some(true)),
+            (false, json!({ "dryRun": "All" }), None),
+            (false, json!([]), None),
+        ] {
+            let said = request(dry_run, options.clone()).is_dry_run();
+            assert_eq!(said.as_ref().ok().copied(), want, "{dry_run} {options}: {said:?}");
+            assert!(said.is_ok() || said.is_err_and(|refusal| refusal.message.starts_with("decode options: ")));
         }
     }
 }

@@ -12,10 +12,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use runtime::gates::{Gate, Gates};
 use runtime::metrics::{BareCounter, bare_counters};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tracing::error;
 
+use super::form::{Members, Pairs, Text, or_default};
 use super::{Refusal, Request};
 
 /// Name of the log file in `--protection-log-path`.
@@ -31,21 +31,42 @@ static REFUSED: LazyLock<Family<Refused, BareCounter>> = LazyLock::new(|| {
     bare_counters("workload_deletion_protection", "Deletions of workloads that deletion protection refused")
 });
 
+/// What the rule reads of a workload. The rest may be as deep as it likes: it must be possible to get rid of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Workload<'a> {
+    #[serde(borrow, deserialize_with = "or_default")]
+    metadata: Metadata<'a>,
+    #[serde(deserialize_with = "or_default")]
+    spec: Spec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    labels: Pairs<'a>,
+    #[serde(borrow)]
+    deletion_timestamp: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    replicas: Option<i64>,
+}
+
 /// Why a workload must not be deleted, if so. The texts are those that clients match on (DP-50).
-pub fn refusal(old: &Value, sub_resource: &str, gates: &Gates) -> Option<String> {
-    let text = |pointer: &str| old.pointer(pointer).and_then(Value::as_str);
-    // A terminating object must not be held (DP-2, DP-E3); a request without old object is allowed (CS-110).
-    if !gates.is_on(Gate::ResourcesDeletionProtection)
-        || !sub_resource.is_empty()
-        || text("/metadata/deletionTimestamp").is_some()
-    {
+fn reason(old: &Workload<'_>) -> Option<String> {
+    // A terminating object must not be held (DP-2, DP-E3).
+    if !old.metadata.deletion_timestamp.is_empty() {
         return None;
     }
-    let label = old.get("metadata")?.get("labels")?.get(api::keys::DELETE_PROTECTION_LABEL)?.as_str()?;
+    let label = old.metadata.labels.get(api::keys::DELETE_PROTECTION_LABEL)?;
     let prefix = format!("forbidden by ResourcesProtectionDeletion for {}={label}", api::keys::DELETE_PROTECTION_LABEL);
     match label {
         "Always" => Some(prefix),
-        "Cascading" => match old.pointer("/spec/replicas").and_then(Value::as_i64) {
+        "Cascading" => match old.spec.replicas {
             Some(replicas) if replicas > 0 => Some(format!("{prefix} and replicas {replicas}>0")),
             _ => None,
         },
@@ -53,16 +74,19 @@ pub fn refusal(old: &Value, sub_resource: &str, gates: &Gates) -> Option<String>
     }
 }
 
-/// Decides about the deletion of a workload, and counts and logs a refusal.
+/// Decides about the deletion of a workload, and counts and logs a refusal. A request without old object is allowed
+/// (CS-110).
 ///
 /// # Errors
 /// The refusal: 403, or 400 where the stored object can't be read (DP-51).
 pub fn check(request: &Request, gates: &Gates, log: &ProtectionLog) -> Result<(), Refusal> {
-    if !request.old_object.is_null() && !request.old_object.is_object() {
-        return Err(Refusal::unreadable("the old object is not an object"));
+    let concerned = gates.is_on(Gate::ResourcesDeletionProtection) && request.sub_resource.is_empty();
+    if !concerned || request.old_object.is_absent() {
+        return Ok(());
     }
-    let Some(message) = refusal(&request.old_object, &request.sub_resource, gates) else { return Ok(()) };
     let Request { kind, namespace, name, username, .. } = request;
+    let Members(old) = request.old_object.view().map_err(|err| err.decoding(&format!("stored {}", kind.kind)))?;
+    let Some(message) = reason(&old) else { return Ok(()) };
     REFUSED
         .get_or_create(&Refused {
             kind_namespace_name: format!("{}_{namespace}_{name}", kind.kind),
@@ -70,7 +94,7 @@ pub fn check(request: &Request, gates: &Gates, log: &ProtectionLog) -> Result<()
         })
         .inc();
     log.note(&Entry { event: "DeletionProtection", kind: &kind.kind, namespace, name, user_agent: username });
-    Err(Refusal::forbidden(message))
+    Err(Refusal::forbidden("deletion-protection", message))
 }
 
 /// One line of the log, members in the documented order.
@@ -114,19 +138,34 @@ impl ProtectionLog {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::super::{Kind, Operation, Resource};
+    use super::super::{Kind, Operation};
     use super::*;
-
-    fn gates(on: bool) -> Gates {
-        Gates::parse(&format!("ResourcesDeletionProtection={on}"), None).unwrap()
-    }
 
     fn old(label: &str, replicas: Value) -> Value {
         json!({
             "metadata": { "labels": { "policy.kruise.io/delete-protection": label } },
             "spec": { "replicas": replicas },
+        })
+    }
+
+    fn deletion(old: Value) -> Request {
+        Request {
+            kind: Kind { kind: "CloneSet".into(), ..Kind::default() },
+            operation: Operation::Delete,
+            name: "web".into(),
+            old_object: old.into(),
+            ..crate::testing::request()
+        }
+    }
+
+    /// The text of the refusal.
+    fn refused(request: &Request, gate: bool) -> Option<String> {
+        let gates = Gates::parse(&format!("ResourcesDeletionProtection={gate}"), None).unwrap();
+        check(request, &gates, &ProtectionLog::to(std::io::sink())).err().map(|refusal| {
+            assert_eq!((refusal.code, refusal.rule), (403, "deletion-protection"));
+            refusal.message
         })
     }
 
@@ -143,65 +182,46 @@ mod tests {
             ("", json!(3), None),
         ] {
             let want = want.map(|text| format!("{prefix}{text}"));
-            assert_eq!(refusal(&old(label, replicas.clone()), "", &gates(true)), want, "{label} {replicas}");
+            assert_eq!(refused(&deletion(old(label, replicas.clone())), true), want, "{label} {replicas}");
         }
     }
 
     #[test] // DP-1, DP-2, DP-3
     fn nothing_is_refused_without_gate_or_for_a_terminating_object_or_a_subresource() {
         let always = old("Always", json!(1));
-        assert_eq!(refusal(&always, "", &gates(false)), None);
-        assert_eq!(refusal(&always, "scale", &gates(true)), None);
+        assert_eq!(refused(&deletion(always.clone()), false), None);
+        let scale = Request { sub_resource: "scale".into(), ..deletion(always.clone()) };
+        assert_eq!(refused(&scale, true), None);
         let mut terminating = always;
         terminating["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z".into();
-        assert_eq!(refusal(&terminating, "", &gates(true)), None);
-        assert_eq!(refusal(&Value::Null, "", &gates(true)), None);
+        assert_eq!(refused(&deletion(terminating), true), None);
+        assert_eq!(refused(&deletion(Value::Null), true), None);
     }
 
     #[test] // PL-90, CS-110
     fn a_refusal_is_logged_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let log = ProtectionLog::open(&folder.path().join("log")).unwrap();
-        let request = Request {
-            uid: "u".into(),
-            kind: Kind { kind: "CloneSet".into(), ..Kind::default() },
-            resource: Resource::default(),
-            sub_resource: String::new(),
-            name: "web".into(),
-            namespace: "shop".into(),
-            operation: Operation::Delete,
-            username: "jane".into(),
-            object: Value::Null,
-            old_object: old("Always", json!(1)),
-        };
+        let gates = Gates::parse("ResourcesDeletionProtection=true", None).unwrap();
+        let request = Request { name: "counted".into(), ..deletion(old("Always", json!(1))) };
         for _ in 0..2 {
-            assert_eq!(check(&request, &gates(true), &log).unwrap_err().code, 403);
+            assert_eq!(check(&request, &gates, &log).unwrap_err().code, 403);
         }
-        let line =
-            r#"{"Event":"DeletionProtection","Kind":"CloneSet","Namespace":"shop","Name":"web","UserAgent":"jane"}"#;
+        let line = r#"{"Event":"DeletionProtection","Kind":"CloneSet","Namespace":"shop","Name":"counted","UserAgent":"jane"}"#;
         let text = std::fs::read_to_string(folder.path().join("log/protection.log")).unwrap();
         assert_eq!(text, format!("{line}\n{line}\n"));
         let metrics = runtime::metrics::encode().unwrap();
-        let sample = r#"workload_deletion_protection{kind_namespace_name="CloneSet_shop_web",username="jane"} 2"#;
+        let sample = r#"workload_deletion_protection{kind_namespace_name="CloneSet_shop_counted",username="jane"} 2"#;
         assert!(metrics.contains(sample), "{metrics}");
     }
 
     #[test] // DP-51
     fn an_old_object_that_is_none_is_unreadable() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = ProtectionLog::open(folder.path()).unwrap();
-        let request = Request {
-            uid: "u".into(),
-            kind: Kind::default(),
-            resource: Resource::default(),
-            sub_resource: String::new(),
-            name: "web".into(),
-            namespace: "shop".into(),
-            operation: Operation::Delete,
-            username: String::new(),
-            object: Value::Null,
-            old_object: json!("x"),
-        };
-        assert_eq!(check(&request, &gates(true), &log).unwrap_err().code, 400);
+        let gates = Gates::parse("ResourcesDeletionProtection=true", None).unwrap();
+        for old in [json!("x"), json!({ "metadata": [] }), json!({ "metadata": { "labels": { "a": 1 } } })] {
+            let refusal = check(&deletion(old), &gates, &ProtectionLog::to(std::io::sink())).unwrap_err();
+            assert_eq!((refusal.code, refusal.rule), (400, "decode"));
+            assert!(refusal.message.starts_with("decode stored CloneSet: "), "{}", refusal.message);
+        }
     }
 }

@@ -1,12 +1,18 @@
 //! The form of question and answer: AdmissionReview in v1 and v1beta1, which differ in nothing that is used here.
 //!
-//! The answer is in the version of the question.
+//! The body is gone over once: the objects in it are kept as text, see [`Object`], and what nobody reads is skipped
+//! however deep it is. The answer is in the version of the question.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+use super::bounded::{Bounded, WORD};
+use super::form::Members;
+use super::object::Object;
 use super::{Kind, Operation, Request, Resource, Verdict};
 
 /// Versions of the review that are understood.
@@ -17,9 +23,9 @@ const VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
 pub enum ReviewError {
     /// It is no JSON of that form.
     #[error("unreadable AdmissionReview")]
-    Form(#[from] serde_json::Error),
+    Form(#[source] serde_path_to_error::Error<serde_json::Error>),
     /// It is another kind or version.
-    #[error("not an AdmissionReview of a known version: {api_version} {kind}")]
+    #[error("not an AdmissionReview of a known version: {api_version:?} {kind:?}")]
     Version {
         /// What it says it is.
         api_version: String,
@@ -35,7 +41,7 @@ pub enum ReviewError {
 }
 
 /// A question, with what the answer must repeat.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Question {
     api_version: String,
     /// The request.
@@ -69,10 +75,11 @@ struct Asked {
     operation: String,
     #[serde(default)]
     user_info: UserInfo,
+    object: Option<Box<RawValue>>,
+    old_object: Option<Box<RawValue>>,
+    options: Option<Box<RawValue>>,
     #[serde(default)]
-    object: Value,
-    #[serde(default)]
-    old_object: Value,
+    dry_run: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -82,14 +89,14 @@ struct UserInfo {
 }
 
 impl Question {
-    /// Reads the body of a request.
+    /// Reads the body of a request that is to be answered before the deadline.
     ///
     /// # Errors
-    /// Fails where no answer could be matched to it.
-    pub fn read(body: &[u8]) -> Result<Self, ReviewError> {
-        let Review { api_version, kind, request } = serde_json::from_slice(body)?;
+    /// Fails where no answer could be matched to it; the text names the member.
+    pub fn read(body: &[u8], deadline: Instant) -> Result<Self, ReviewError> {
+        let Review { api_version, kind, request } = parse(body)?;
         if !VERSIONS.contains(&api_version.as_str()) || kind != "AdmissionReview" {
-            return Err(ReviewError::Version { api_version, kind });
+            return Err(ReviewError::Version { api_version: short(&api_version), kind: short(&kind) });
         }
         let asked = request.ok_or(ReviewError::Empty)?;
         let Asked {
@@ -103,16 +110,31 @@ impl Question {
             user_info: UserInfo { username },
             object,
             old_object,
+            options,
+            dry_run,
         } = asked;
         let operation = match operation.as_str() {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
             "DELETE" => Operation::Delete,
             "CONNECT" => Operation::Connect,
-            _ => return Err(ReviewError::Operation(operation)),
+            _ => return Err(ReviewError::Operation(short(&operation))),
         };
-        let request =
-            Request { uid, kind, resource, sub_resource, name, namespace, operation, username, object, old_object };
+        let request = Request {
+            uid,
+            kind,
+            resource,
+            sub_resource,
+            name,
+            namespace,
+            operation,
+            username,
+            object: Object::sent(object),
+            old_object: Object::sent(old_object),
+            options: Object::sent(options),
+            dry_run: dry_run.unwrap_or_default(),
+            deadline,
+        };
         Ok(Self { api_version, request })
     }
 
@@ -132,10 +154,29 @@ impl Question {
     }
 }
 
+/// What a word of somebody else's comes to in an error.
+fn short(word: &str) -> String {
+    Bounded::new(word, WORD).to_string()
+}
+
+fn parse(body: &[u8]) -> Result<Review, ReviewError> {
+    serde_json::from_slice(body).map(|Members(review)| review).map_err(|err| {
+        // Once more, noting the way to the fault: the usual case need not pay for it.
+        let mut track = serde_path_to_error::Track::new();
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        drop(Members::<Review>::deserialize(serde_path_to_error::Deserializer::new(&mut reader, &mut track)));
+        ReviewError::Form(serde_path_to_error::Error::new(track.path(), err))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Refusal, changed};
     use super::*;
+
+    fn read(body: &str) -> Result<Question, ReviewError> {
+        Question::read(body.as_bytes(), Instant::now())
+    }
 
     fn question(version: &str) -> Question {
         let review = json!({
@@ -150,11 +191,12 @@ mod tests {
                 "userInfo": { "username": "jane" },
                 "object": { "metadata": {} },
                 "oldObject": null,
-                "dryRun": false,
+                "dryRun": true,
+                "options": { "kind": "CreateOptions" },
                 "someday": { "more": 1 },
             }
         });
-        Question::read(review.to_string().as_bytes()).unwrap()
+        read(&review.to_string()).unwrap()
     }
 
     #[test]
@@ -176,7 +218,9 @@ mod tests {
         let request = question("v1").request;
         assert_eq!((request.namespace.as_str(), request.username.as_str()), ("shop", "jane"));
         assert_eq!(request.operation, Operation::Create);
-        assert_eq!(request.old_object, Value::Null);
+        assert_eq!(*request.object.read().unwrap(), json!({ "metadata": {} }));
+        assert_eq!(*request.options.read().unwrap(), json!({ "kind": "CreateOptions" }));
+        assert!(request.old_object.is_absent() && request.dry_run);
     }
 
     #[test]
@@ -191,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_status() {
-        let answer = question("v1").answer(&Verdict::Refuse(Refusal::forbidden("no")));
+        let answer = question("v1").answer(&Verdict::Refuse(Refusal::forbidden("rule", "no")));
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!(
             answer["response"]["status"],
@@ -200,16 +244,68 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_review_can_not_be_answered() {
-        for body in [
-            "",
-            "[]",
-            r#"{"apiVersion":"admission.k8s.io/v2","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE"}}"#,
-            r#"{"apiVersion":"admission.k8s.io/v1","kind":"Pod","request":{"uid":"1","operation":"CREATE"}}"#,
-            r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}"#,
-            r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"LOOK"}}"#,
+    fn what_is_no_review_can_not_be_answered_and_says_why() {
+        let review = |rest: &str| format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"{rest}}}"#);
+        let asked = |rest: &str| review(&format!(r#","request":{{"uid":"1"{rest}}}"#));
+        for (body, want) in [
+            (String::new(), "EOF while parsing a value"),
+            ("[]".to_owned(), "invalid type: sequence, expected an object"),
+            (
+                r#"{"apiVersion":"admission.k8s.io/v2","kind":"AdmissionReview"}"#.to_owned(),
+                r#"not an AdmissionReview of a known version: "admission.k8s.io/v2" "AdmissionReview""#,
+            ),
+            (
+                r#"{"apiVersion":"admission.k8s.io/v1","kind":"Pod"}"#.to_owned(),
+                r#"not an AdmissionReview of a known version: "admission.k8s.io/v1" "Pod""#,
+            ),
+            (review(""), "AdmissionReview without request"),
+            (review(r#","request":null"#), "AdmissionReview without request"),
+            (asked(""), "request: missing field `operation`"),
+            (asked(r#","operation":"LOOK""#), r#"unknown operation "LOOK""#),
+            (
+                asked(r#","operation":"CREATE","userInfo":{"username":[]}"#),
+                "request.userInfo.username: invalid type: sequence, expected a string",
+            ),
+            (
+                asked(r#","operation":"CREATE","dryRun":"yes""#),
+                "request.dryRun: invalid type: string \"yes\", expected a boolean",
+            ),
+            (asked(r#","operation":"CREATE","object":{"a":}"#), "request.object: expected value"),
+            (review(r#","request":{"uid":"1"}}"#), "request: missing field `operation`"),
         ] {
-            assert!(Question::read(body.as_bytes()).is_err(), "{body}");
+            let err = read(&body).expect_err(&body);
+            let source = std::error::Error::source(&err).map(ToString::to_string);
+            let text = source.unwrap_or_else(|| err.to_string());
+            assert_eq!(text.split(" at line ").next(), Some(want), "{body}");
         }
+    }
+
+    #[test]
+    fn text_of_others_in_an_error_is_bounded() {
+        let long = "x".repeat(1 << 20);
+        let review = json!({ "apiVersion": long, "kind": long });
+        assert!(read(&review.to_string()).unwrap_err().to_string().len() < 1024);
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": { "uid": "1", "operation": long },
+        });
+        assert!(read(&review.to_string()).unwrap_err().to_string().len() < 1024);
+    }
+
+    #[test]
+    fn depth_is_no_obstacle_anywhere_in_a_review() {
+        let deep = crate::testing::deep(100_000);
+        for place in ["object", "oldObject", "options", "someday"] {
+            let body = format!(
+                r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","more":{deep},"request":{{
+                    "uid":"1","operation":"CREATE","{place}":{{"a":{deep}}}}}}}"#
+            );
+            assert!(read(&body).is_ok(), "{place}");
+        }
+        let body = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{
+                "uid":"1","operation":"CREATE","userInfo":{deep}}}}}"#
+        );
+        assert!(read(&body).is_err());
     }
 }

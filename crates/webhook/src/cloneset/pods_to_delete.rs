@@ -9,19 +9,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use crate::admission::Request;
+use super::Judged;
 
 /// Pods that are looked up side by side.
 const LOOK_UPS: usize = 8;
 
 /// One denial per Pod that can't be deleted.
-pub(super) async fn check(request: &Request, client: &Client) -> Vec<Denial> {
-    let names = newly_deleted(&request.object, super::old(request));
+pub(super) async fn check(judged: &Judged<'_>, namespace: &str, client: &Client) -> Vec<Denial> {
+    let names = newly_deleted(judged.object, judged.old);
     if names.is_empty() {
         return Vec::new();
     }
-    let uid = request.object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &request.namespace);
+    let uid = judged.object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let field = FieldPath::new("spec").child("scaleStrategy").child("podsToDelete");
     let found = stream::iter(names)
         .map(|name| {

@@ -1,75 +1,42 @@
-//! Admission of Pods (pod-webhook page): the stages in their order, and what becomes of a failing one.
+//! Admission of Pods (pod-webhook page): which stages there are, and in which order.
 //!
-//! A stage is a file of this folder and one line of [`STAGES`]. Each sees the Pod as the stages before it left it; the
-//! first failure ends the request (PW-5). The Pod stays JSON from end to end, so members that did not exist when this
-//! was built survive (PW-6).
+//! A stage is a file of this folder and one line of [`STAGES`] or [`CHECKS`]; `pipeline` and `disruption` run them. The
+//! Pod stays text until a stage changes it, and JSON then, so members that did not exist when this was built survive
+//! (PW-6).
 
-use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde_json::Value;
-use tracing::debug;
+use crate::admission::{Desk, Operation, Request, Verdict};
 
-use crate::admission::{Desk, Operation, Refusal, Request, Verdict, changed};
-
+pub mod disruption;
+pub mod draft;
+pub mod pipeline;
 mod readiness_gate;
+pub mod view;
 
-/// A stage failed; its text is the user's answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StageError(String);
+use self::disruption::Check;
+use self::pipeline::Stage;
 
-/// What a stage does to a Pod; what it may read besides is in the request and on the desk.
-type Run = for<'a> fn(&'a mut Value, &'a Request, &'a Desk) -> BoxFuture<'a, Result<(), StageError>>;
+/// What changes a Pod that is created (PW-7). M2 to M8 come with their kinds, each in its place.
+const STAGES: &[Stage] = &[Stage { name: "readiness-gate", run: readiness_gate::run }];
 
-/// One step of the pipeline (PW-7).
-struct Stage {
-    name: &'static str,
-    run: Run,
-}
+/// What may refuse that a Pod is changed, deleted or evicted (PW-31): V1 comes with WorkloadSpread, V2 with
+/// PodUnavailableBudget. Without these kinds there is nothing to record and no budget to keep.
+const CHECKS: &[Check] = &[];
 
-/// The stages in order. M2 to M8 come with their kinds, each in its place.
-const STAGES: [Stage; 1] = [Stage { name: "readiness-gate", run: readiness_gate::run }];
-
-/// What must be readable of a Pod before any stage looks at it.
-#[derive(Deserialize)]
-struct Form {
-    #[serde(rename = "metadata")]
-    _metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    #[serde(rename = "spec")]
-    _spec: serde_json::Map<String, Value>,
-}
-
-/// Runs the stages on a Pod that is created (PW-4..6).
+/// Changes a Pod that is created.
 pub async fn mutate(request: &Request, desk: &Desk) -> Verdict {
-    if request.operation != Operation::Create || request.resource.resource != "pods" || !request.sub_resource.is_empty()
-    {
+    if request.operation != Operation::Create || !concerns_pods(request) || !request.sub_resource.is_empty() {
         return Verdict::Allow;
     }
-    if let Err(err) = Form::deserialize(&request.object) {
-        return Verdict::Refuse(Refusal::unreadable(format!("decode Pod: {err}")));
-    }
-    let mut pod = request.object.clone();
-    for stage in &STAGES {
-        if let Err(err) = (stage.run)(&mut pod, request, desk).await {
-            debug!(stage = stage.name, %err, "stage failed");
-            return Verdict::Refuse(Refusal::internal(err.to_string()));
-        }
-    }
-    changed(&request.object, &pod)
+    pipeline::run(STAGES, request, desk).await
 }
 
-/// Decides about a Pod that is changed, deleted or evicted (PW-30, PW-31). The stages that may refuse belong to
-/// WorkloadSpread and PodUnavailableBudget; without these kinds there is nothing to record and no budget to keep.
-pub fn validate(_: &Request) -> Verdict {
-    Verdict::Allow
+/// Decides about a Pod that is changed, deleted or evicted.
+pub async fn validate(request: &Request, desk: &Desk) -> Verdict {
+    disruption::judge(CHECKS, request, desk).await
 }
 
-/// Whether the suite owns the Pod: its controller's API group is `apps.kruise.io`, in any version (PW-8).
-fn is_owned_by_suite(pod: &Value) -> bool {
-    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let controller = owners.into_iter().flatten().find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
-    let group = controller.and_then(|owner| owner.get("apiVersion")?.as_str()?.split_once('/')).map(|(group, _)| group);
-    group == Some("apps.kruise.io")
+fn concerns_pods(request: &Request) -> bool {
+    request.resource.group.is_empty() && request.resource.resource == "pods"
 }
 
 #[cfg(test)]

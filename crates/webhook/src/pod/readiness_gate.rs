@@ -7,15 +7,20 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use runtime::gates::Gate;
 use serde_json::{Value, json};
 
-use super::{StageError, is_owned_by_suite};
-use crate::admission::{Desk, Request};
+use super::draft::Draft;
+use super::pipeline::StageError;
+use crate::admission::Desk;
 
-/// Runs the stage; it can't fail.
-pub(super) fn run<'a>(pod: &'a mut Value, _: &'a Request, desk: &'a Desk) -> BoxFuture<'a, Result<(), StageError>> {
-    if is_owned_by_suite(pod) || desk.gates.is_on(Gate::KruisePodReadinessGate) {
-        add(pod);
+/// Runs the stage.
+pub(super) fn run<'a>(draft: &'a mut Draft<'_>, desk: &'a Desk) -> BoxFuture<'a, Result<(), StageError>> {
+    ready(add_where_due(draft, desk)).boxed()
+}
+
+fn add_where_due(draft: &mut Draft<'_>, desk: &Desk) -> Result<(), StageError> {
+    if draft.view()?.is_owned_by_suite() || desk.gates.is_on(Gate::KruisePodReadinessGate) {
+        add(draft.edit()?);
     }
-    ready(Ok(())).boxed()
+    Ok(())
 }
 
 fn add(pod: &mut Value) {

@@ -1,34 +1,32 @@
-//! The pipeline as the API server sees it: a Pod in, a patch out.
+//! The stages as the API server sees them: a Pod in, a patch out.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{Kind, Privileged, Resource};
+use crate::admission::object::Object;
+use crate::admission::review::Question;
+use crate::admission::{Kind, Resource};
+use crate::testing::desk;
 
-fn desk(gates: &str) -> Desk {
-    let folder = tempfile::tempdir().unwrap();
-    Desk {
-        gates: runtime::gates::Gates::parse(gates, None).unwrap(),
-        privileged: Privileged::Accepted,
-        client: crate::testing::unreachable_client(),
-        protection_log: crate::admission::protection::ProtectionLog::open(folder.path()).unwrap(),
+/// The creation of a Pod.
+pub(super) fn create(pod: impl Into<Object>) -> Request {
+    Request {
+        kind: Kind { group: String::new(), version: "v1".into(), kind: "Pod".into() },
+        resource: Resource { group: String::new(), version: "v1".into(), resource: "pods".into() },
+        object: pod.into(),
+        ..crate::testing::request()
     }
 }
 
-fn create(pod: Value) -> Request {
-    Request {
-        uid: "u".into(),
-        kind: Kind { group: String::new(), version: "v1".into(), kind: "Pod".into() },
-        resource: Resource { group: String::new(), version: "v1".into(), resource: "pods".into() },
-        sub_resource: String::new(),
-        name: String::new(),
-        namespace: "shop".into(),
-        operation: Operation::Create,
-        username: "jane".into(),
-        object: pod,
-        old_object: Value::Null,
-    }
+/// The same as it comes from the API server.
+pub(super) fn sent(pod: &str) -> Request {
+    let body = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u-1","operation":"CREATE",
+            "kind":{{"version":"v1","kind":"Pod"}},"resource":{{"version":"v1","resource":"pods"}},
+            "namespace":"shop","userInfo":{{"username":"jane"}},"object":{pod}}}}}"#
+    );
+    Question::read(body.as_bytes(), crate::testing::request().deadline).unwrap().request
 }
 
 fn owned_by(api_version: &str) -> Value {
@@ -81,9 +79,19 @@ async fn the_gate_is_added_beside_others_and_never_twice() {
 
 #[tokio::test] // PW-4
 async fn an_unreadable_pod_is_refused_with_400() {
-    for pod in [Value::Null, json!("x"), json!({ "metadata": {} }), json!({ "metadata": [], "spec": {} })] {
-        let Verdict::Refuse(refusal) = mutate(&create(pod.clone()), &desk("")).await else { panic!("{pod}") };
-        assert_eq!(refusal.code, 400, "{pod}");
+    for (pod, want) in [
+        (Value::Null, "invalid type: null, expected an object"),
+        (json!("x"), "invalid type: string \"x\", expected an object"),
+        (json!({ "metadata": {} }), "missing field `spec`"),
+        (json!({ "metadata": [], "spec": {} }), "invalid type: sequence, expected an object"),
+        (json!({ "metadata": { "labels": { "a": 1 } }, "spec": {} }), "invalid type: integer `1`, expected a string"),
+        (json!({ "metadata": {}, "spec": null }), "invalid type: null, expected an object"),
+    ] {
+        for request in [create(pod.clone()), sent(&pod.to_string())] {
+            let Verdict::Refuse(refusal) = mutate(&request, &desk("")).await else { panic!("{pod}") };
+            assert_eq!((refusal.code, refusal.rule), (400, "decode"), "{pod}");
+            assert!(refusal.message.starts_with(&format!("decode Pod: {want}")), "{}", refusal.message);
+        }
     }
 }
 
@@ -93,9 +101,33 @@ async fn anything_but_the_creation_of_a_pod_passes_untouched() {
     update.operation = Operation::Update;
     let mut eviction = create(json!({ "kind": "Eviction" }));
     eviction.sub_resource = "eviction".into();
-    for request in [update, eviction] {
+    let mut foreign = create(owned_by("apps.kruise.io/v1beta1"));
+    foreign.resource.group = "example.com".into();
+    for request in [update, eviction, foreign] {
         assert_eq!(mutate(&request, &desk("")).await, Verdict::Allow);
     }
+}
+
+/// A Pod that no tree is deep enough for.
+fn deep(owner: &str) -> String {
+    let deep = crate::testing::deep(100_000);
+    let pod = owned_by(owner).to_string();
+    pod.replacen("\"containers\":", &format!("\"someday\":{deep},\"containers\":"), 1)
+}
+
+#[tokio::test] // PW-4: a clear answer
+async fn a_pod_of_the_suite_that_is_too_deep_to_be_changed_is_refused_with_400() {
+    let request = sent(&deep("apps.kruise.io/v1beta1"));
+    let Verdict::Refuse(refusal) = mutate(&request, &desk("")).await else { panic!("not refused") };
+    assert_eq!((refusal.code, refusal.rule), (400, "decode"));
+    let want = "decode Pod: nested deeper than 127 levels at line 1 column ";
+    assert!(refusal.message.starts_with(want), "{}", refusal.message);
+}
+
+#[tokio::test]
+async fn a_pod_of_others_is_never_parsed_into_a_tree() {
+    // If it were, it would be refused as that of the suite is.
+    assert_eq!(mutate(&sent(&deep("apps/v1")), &desk("")).await, Verdict::Allow);
 }
 
 proptest! {

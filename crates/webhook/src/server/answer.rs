@@ -11,13 +11,13 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use serde_json::Value;
-use tracing::{debug, error, info, warn};
+use tracing::{error, warn};
 
 use super::listener::Body;
 use super::metrics::{self, InFlight};
 use super::paths::{Admission, Endpoint, Paths};
 use crate::admission::review::Question;
-use crate::admission::{self, Desk, Verdict};
+use crate::admission::{self, Desk};
 use crate::keeper::run::chain;
 
 /// Longest body of an AdmissionReview. It holds the object twice, and the API server takes requests up to 3 MiB.
@@ -89,9 +89,10 @@ impl Answers {
     }
 
     async fn admit(&self, path: &str, endpoint: Admission, body: &[u8]) -> Result<Response<Body>, Plain> {
-        let question = Question::read(body).map_err(|err| bad_request(&err))?;
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        let question = Question::read(body, deadline).map_err(|err| bad_request(&err))?;
         let verdict = admission::decide(endpoint, &question.request, &self.desk).await;
-        log(path, &question.request, &verdict);
+        admission::log::verdict(path, &question.request, &verdict);
         Ok(json(&question.answer(&verdict)))
     }
 }
@@ -102,30 +103,6 @@ fn convert(body: &[u8]) -> Result<Response<Body>, Plain> {
         warn!(err = failure, "conversion failed");
     }
     Ok(respond(StatusCode::OK, "application/json", answer.body))
-}
-
-/// One line a decision; who asked for what is enough to find the request in the API server's audit log.
-fn log(path: &str, request: &admission::Request, verdict: &Verdict) {
-    let admission::Request { kind, namespace, name, operation, username, uid, .. } = request;
-    let object = format!("{namespace}/{name}");
-    let kind = &kind.kind;
-    match verdict {
-        Verdict::Refuse(refusal) => info!(
-            path,
-            kind,
-            object,
-            ?operation,
-            username,
-            uid,
-            code = refusal.code,
-            reason = refusal.message,
-            "refuse"
-        ),
-        Verdict::Change(patch) => {
-            debug!(path, kind, object, ?operation, username, uid, operations = patch.0.len(), "change");
-        }
-        Verdict::Allow => debug!(path, kind, object, ?operation, username, uid, "allow"),
-    }
 }
 
 async fn read(request: Request<Incoming>, limit: usize) -> Result<Bytes, Plain> {

@@ -21,11 +21,12 @@ impl Admission for Hook {
     }
 
     fn mutate<'a>(&'a self, review: &'a Review) -> BoxFuture<'a, Result<Option<json_patch::Patch>>> {
-        let mut after = review.object.clone();
+        let before = review.object.read().unwrap();
+        let mut after = before.clone();
         if review.operation == Operation::Create {
             after["metadata"]["annotations"] = json!({"made-in": review.resource.version});
         }
-        Box::pin(async move { Ok(Some(json_patch::diff(&review.object, &after))) })
+        Box::pin(async move { Ok(Some(json_patch::diff(before, &after))) })
     }
 
     fn validate<'a>(&'a self, review: &'a Review) -> BoxFuture<'a, Result<()>> {
