@@ -122,6 +122,7 @@ pub(super) fn review(draft: &Draft<'_>) -> Request {
         username: draft.caller.to_owned(),
         object: draft.object.clone(),
         old_object: old,
+        deadline: tokio::time::Instant::now(),
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Request {
     pub object: Value,
     /// The stored object; null on creation.
     pub old_object: Value,
+    /// When the answer must be given: whoever waits for something waits no longer.
+    pub deadline: tokio::time::Instant,
 }
 
 /// Group, version and kind.

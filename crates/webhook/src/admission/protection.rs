@@ -173,6 +173,7 @@ mod tests {
             username: "jane".into(),
             object: Value::Null,
             old_object: old("Always", json!(1)),
+            deadline: tokio::time::Instant::now(),
         };
         for _ in 0..2 {
             assert_eq!(check(&request, &gates(true), &log).unwrap_err().code, 403);
@@ -201,6 +202,7 @@ mod tests {
             username: String::new(),
             object: Value::Null,
             old_object: json!("x"),
+            deadline: tokio::time::Instant::now(),
         };
         assert_eq!(check(&request, &gates(true), &log).unwrap_err().code, 400);
     }

@@ -82,11 +82,11 @@ struct UserInfo {
 }
 
 impl Question {
-    /// Reads the body of a request.
+    /// Reads the body of a request that must be answered by then.
     ///
     /// # Errors
     /// Fails where no answer could be matched to it.
-    pub fn read(body: &[u8]) -> Result<Self, ReviewError> {
+    pub fn read(body: &[u8], deadline: tokio::time::Instant) -> Result<Self, ReviewError> {
         let Review { api_version, kind, request } = serde_json::from_slice(body)?;
         if !VERSIONS.contains(&api_version.as_str()) || kind != "AdmissionReview" {
             return Err(ReviewError::Version { api_version, kind });
@@ -111,8 +111,19 @@ impl Question {
             "CONNECT" => Operation::Connect,
             _ => return Err(ReviewError::Operation(operation)),
         };
-        let request =
-            Request { uid, kind, resource, sub_resource, name, namespace, operation, username, object, old_object };
+        let request = Request {
+            uid,
+            kind,
+            resource,
+            sub_resource,
+            name,
+            namespace,
+            operation,
+            username,
+            object,
+            old_object,
+            deadline,
+        };
         Ok(Self { api_version, request })
     }
 
@@ -154,7 +165,7 @@ mod tests {
                 "someday": { "more": 1 },
             }
         });
-        Question::read(review.to_string().as_bytes()).unwrap()
+        Question::read(review.to_string().as_bytes(), tokio::time::Instant::now()).unwrap()
     }
 
     #[test]
@@ -209,7 +220,7 @@ mod tests {
             r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}"#,
             r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"LOOK"}}"#,
         ] {
-            assert!(Question::read(body.as_bytes()).is_err(), "{body}");
+            assert!(Question::read(body.as_bytes(), tokio::time::Instant::now()).is_err(), "{body}");
         }
     }
 }

@@ -46,6 +46,7 @@ fn request(operation: Operation, object: Value, old_object: Value) -> Request {
         username: "jane".into(),
         object,
         old_object,
+        deadline: tokio::time::Instant::now(),
     }
 }
 

@@ -28,6 +28,7 @@ fn create(pod: Value) -> Request {
         username: "jane".into(),
         object: pod,
         old_object: Value::Null,
+        deadline: tokio::time::Instant::now(),
     }
 }
 
