@@ -11,6 +11,7 @@ pub mod protection;
 pub mod review;
 
 use self::protection::ProtectionLog;
+use crate::caches::Caches;
 use crate::server::paths::Admission;
 
 /// What all handlers share.
@@ -21,6 +22,8 @@ pub struct Desk {
     pub privileged: Privileged,
     /// For the few live reads.
     pub client: kube::Client,
+    /// For all other reads.
+    pub caches: Caches,
     /// Where refused deletions are noted (PL-90).
     pub protection_log: ProtectionLog,
 }

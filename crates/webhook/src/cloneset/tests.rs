@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::admission::protection::ProtectionLog;
 use crate::admission::{Kind, Resource};
+use crate::caches::Caches;
 
 fn desk(gates: &str, privileged: Privileged) -> Desk {
     let folder = tempfile::tempdir().unwrap();
@@ -12,6 +13,7 @@ fn desk(gates: &str, privileged: Privileged) -> Desk {
         gates: Gates::parse(gates, None).unwrap(),
         privileged,
         client: crate::testing::unreachable_client(),
+        caches: Caches::default(),
         protection_log: ProtectionLog::open(folder.path()).unwrap(),
     }
 }

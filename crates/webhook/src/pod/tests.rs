@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::admission::{Kind, Privileged, Resource};
+use crate::caches::Caches;
 
 fn desk(gates: &str) -> Desk {
     let folder = tempfile::tempdir().unwrap();
@@ -12,6 +13,7 @@ fn desk(gates: &str) -> Desk {
         gates: runtime::gates::Gates::parse(gates, None).unwrap(),
         privileged: Privileged::Accepted,
         client: crate::testing::unreachable_client(),
+        caches: Caches::default(),
         protection_log: crate::admission::protection::ProtectionLog::open(folder.path()).unwrap(),
     }
 }

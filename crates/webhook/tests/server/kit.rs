@@ -12,6 +12,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kruise_webhook::admission::protection::ProtectionLog;
 use kruise_webhook::admission::{Desk, Privileged};
+use kruise_webhook::caches::Caches;
 use kruise_webhook::certs::generate::Authority;
 use kruise_webhook::certs::material::{Material, provider};
 use kruise_webhook::server::answer::Answers;
@@ -60,7 +61,13 @@ pub(crate) fn answers() -> Arc<Answers> {
 pub(crate) fn answers_with(client: kube::Client) -> Answers {
     let gates = Gates::parse("", None).unwrap();
     let protection_log = ProtectionLog::to(std::io::sink());
-    let desk = Desk { gates: gates.clone(), privileged: Privileged::Accepted, client, protection_log };
+    let desk = Desk {
+        gates: gates.clone(),
+        privileged: Privileged::Accepted,
+        client,
+        caches: Caches::default(),
+        protection_log,
+    };
     Answers::new(Arc::new(Paths::new(&gates)), desk)
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use kit::*;
+use kruise_webhook::caches::Needed;
 use kruise_webhook::certs::generate::Authority;
 use kruise_webhook::certs::material::{Material, certificates};
 use kruise_webhook::readiness::Readiness;
@@ -197,7 +198,9 @@ async fn readiness_follows_initialisation_certificates_and_the_end() {
     let readiness = Readiness::default();
     let (initialised, is_initialised) = watch::channel(false);
     let (credentials, shutdown) = (Arc::clone(&server.credentials), Shutdown::manual());
-    tokio::spawn(readiness.clone().keep(server.address.port(), credentials, is_initialised, shutdown.clone()));
+    let nothing = Needed::default();
+    let keeping = readiness.clone().keep(server.address.port(), credentials, is_initialised, nothing, shutdown.clone());
+    tokio::spawn(keeping);
     server.present(&make());
     assert_eq!(readiness.check(), Err("webhook controller has not initialized".to_owned()));
     initialised.send_replace(true);
