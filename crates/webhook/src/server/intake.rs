@@ -96,7 +96,10 @@ where
             return Err(Failure::TooLong(longest));
         }
         if length <= SMALL {
+            let asked = Instant::now();
             room.small(&mut held, length, deadline).await?;
+            // It was us who did not read.
+            until = deadline.min(until + asked.elapsed());
         } else if !held.is_large() {
             let whole = announced.unwrap_or(longest);
             room.large(&mut held, whole.max(length), deadline).await?;
