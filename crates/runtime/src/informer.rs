@@ -315,7 +315,17 @@ impl Synced {
 
     /// Returns once the first list is in the cache, or never if the informer has ended before.
     pub async fn wait(&self) {
-        if self.progress.clone().wait_for(|progress| *progress == Progress::Complete).await.is_err() {
+        self.until(|progress| progress == Progress::Complete).await;
+    }
+
+    /// Returns once the first list is in the cache or the server has said that it does not know the kind, or never if the
+    /// informer has ended before.
+    pub async fn settled(&self) {
+        self.until(|progress| progress != Progress::Listing).await;
+    }
+
+    async fn until(&self, reached: impl Fn(Progress) -> bool) {
+        if self.progress.clone().wait_for(|progress| reached(*progress)).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -16,6 +16,7 @@ use runtime::gates::Gates;
 use serde_json::Value;
 use webhook::admission::protection::ProtectionLog;
 use webhook::admission::{Desk, Privileged};
+use webhook::caches::Caches;
 
 use crate::actors::Actors;
 use crate::check::{Checker, Violation};
@@ -132,6 +133,7 @@ impl World {
             gates: Gates::default(),
             privileged: Privileged::Accepted,
             client: server.client("kruise-webhook"),
+            caches: Caches::default(),
             protection_log: ProtectionLog::to(std::io::sink()),
         };
         server.set_admission(Arc::new(Webhook::new(Arc::new(desk))));

@@ -12,11 +12,12 @@ use runtime::health::{self, Check};
 use runtime::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::admission::protection::ProtectionLog;
 use crate::admission::{Desk, Privileged};
 use crate::args::Args;
+use crate::caches::{Caches, Watches};
 use crate::certs::store::Store;
 use crate::configuration::cluster::Cluster;
 use crate::keeper::{Keeper, Mode, run as keeper};
@@ -29,6 +30,10 @@ use crate::settings::{Keeping, Settings};
 
 /// User agents (PL-33): of admission, and of the certificate and configuration loop.
 const USER_AGENTS: (&str, &str) = ("kruise-manager", "kruise-manager/webhook-controller");
+
+/// From the request to stop to the end, whatever hangs: the process is gone within 10 s (IN-54). What the drain may take
+/// ([`Drain::default`]) fits in.
+const END: Duration = Duration::from_millis(9_500);
 
 /// Runs until shutdown.
 ///
@@ -44,12 +49,16 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         ProtectionLog::open(folder).with_context(|| format!("open protection log in {}", folder.display()))?;
     let connection = Connection::open(&client, Limits::MANAGER).await.context("connect to the API server")?;
     let (own, keepers) = (connection.client(USER_AGENTS.0), connection.client(USER_AGENTS.1));
+    let mut watches = Watches::default();
+    let caches = Caches::new(&mut watches);
+    let needed = watches.needed();
 
     let paths = Arc::new(Paths::new(&gates));
     let credentials = Arc::new(Credentials::default());
     let mode = if gates.is_on(Gate::EnableExternalCerts) { Mode::External } else { Mode::Own };
     let privileged = if controllers.allow_privileged { Privileged::Accepted } else { Privileged::Refused };
-    let answers = Arc::new(Answers::new(Arc::clone(&paths), Desk { gates, privileged, client: own, protection_log }));
+    let answers =
+        Arc::new(Answers::new(Arc::clone(&paths), Desk { gates, privileged, client: own, caches, protection_log }));
     let keeper = Keeper::new(
         settings.clone(),
         mode,
@@ -77,7 +86,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let drained = Shutdown::manual();
     let probes = tokio::spawn(probes.serve(drained.clone()));
     let (initialised, is_initialised) = watch::channel(false);
-    tokio::spawn(readiness.keep(settings.port, Arc::clone(&credentials), is_initialised.clone(), shutdown.clone()));
+    // A client of their own: lists do not take from what live reads of handlers may ask for.
+    let _watches = watches.start(&connection.client(USER_AGENTS.0), &shutdown);
+    let shown = Arc::clone(&credentials);
+    tokio::spawn(readiness.keep(settings.port, shown, is_initialised.clone(), needed, shutdown.clone()));
     let keeping = tokio::spawn(keeper::run(keeper, keepers, initialised, shutdown.clone()));
     let answer = move |request| {
         let answers = Arc::clone(&answers);
@@ -86,11 +98,29 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = tokio::spawn(listener::serve(listener, tls, answer, shutdown.clone(), Drain::default()));
 
     await_start(mode, controllers.webhook_initialize_timeout, is_initialised, &shutdown).await?;
-    // Without the loop certificates would end unnoticed one day: better a restart now. Asked to stop, it ends first.
-    keeping.await.context("the certificate and configuration loop panicked")?;
-    server.await.context("the webhook server panicked")?;
-    drained.request();
-    probes.await.context("the health server panicked")?
+    let ending = async {
+        // Without the loop certificates would end unnoticed one day: better a restart now. Asked to stop, it ends first.
+        keeping.await.context("the certificate and configuration loop panicked")?;
+        server.await.context("the webhook server panicked")?;
+        drained.request();
+        probes.await.context("the health server panicked")?
+    };
+    end_in_time(ending, &shutdown).await
+}
+
+/// The end of the parts, or that of the time for it.
+async fn end_in_time(parts: impl Future<Output = anyhow::Result<()>>, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let time_is_up = async {
+        shutdown.requested().await;
+        tokio::time::sleep(END).await;
+    };
+    tokio::select! {
+        ended = parts => ended,
+        () = time_is_up => {
+            warn!("end now, without what did not end in time");
+            Ok(())
+        }
+    }
 }
 
 /// Waits for the first success of the loop, in the mode in which it depends on nobody else (PL-41, IN-38).
@@ -172,6 +202,22 @@ mod tests {
             let waiting = await_start(Mode::Own, Duration::from_secs(60), initialised.clone(), &shutdown);
             assert!(waiting.await.is_ok());
         }
+    }
+
+    #[tokio::test(start_paused = true)] // IN-54
+    async fn what_hangs_does_not_hold_up_the_end() {
+        let shutdown = Shutdown::manual();
+        let running = end_in_time(std::future::pending(), &shutdown);
+        let mut running = std::pin::pin!(running);
+        assert!(tokio::time::timeout(Duration::from_secs(3600), running.as_mut()).await.is_err());
+        shutdown.request();
+        assert!(tokio::time::timeout(Duration::from_secs(10), running).await.unwrap().is_ok());
+    }
+
+    #[test] // IN-54
+    fn the_drain_fits_into_the_end() {
+        let Drain { accepting, finishing } = Drain::default();
+        assert!(accepting + finishing < END && END < Duration::from_secs(10));
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ pub struct Accepted {
     /// Leader election: every replica of the webhook serves.
     #[command(flatten)]
     pub leader: LeaderArgs,
-    /// Caches: the webhook has none.
+    /// Caches: those of the webhook hold all namespaces and are not resynced.
     #[command(flatten)]
     pub cache: CacheArgs,
     /// Work queues.

@@ -2,11 +2,12 @@
 //! which the API server calls. Every replica serves; there is no leader.
 //!
 //! `server` takes requests, `admission`, `pod`, `cloneset` and `convert` answer them; `keeper` keeps `certs` and
-//! `configuration` in order beside them; `app` wires it all up. The only state is in the API server.
+//! `configuration` in order beside them, `caches` hold what handlers look up; `app` wires it all up. The only state is in the API server.
 
 pub mod admission;
 pub mod app;
 pub mod args;
+pub mod caches;
 pub mod certs;
 pub mod cloneset;
 pub mod configuration;

@@ -4,9 +4,12 @@ use clap::Parser;
 use kruise_webhook::{app, args::Args};
 use runtime::{shutdown, telemetry};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     telemetry::init(&args.log)?;
-    app::run(args, shutdown::on_signal()).await
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = threads.block_on(async { app::run(args, shutdown::on_signal()).await });
+    // A large conversion that nobody waits for any more must not hold up the end (IN-54).
+    threads.shutdown_background();
+    ended
 }

@@ -1,5 +1,5 @@
-//! The readiness check `webhook-ready` (PL-50): initialised, and answering on the TLS port with a certificate that
-//! verifies against the authority of the moment.
+//! The readiness check `webhook-ready` (PL-50): initialised, the caches complete that must be, and answering on the TLS
+//! port with a certificate that verifies against the authority of the moment.
 //!
 //! The check asks the server itself, over the loopback address and for the name `localhost`, every few seconds; a probe
 //! of the kubelet reads the last finding.
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tracing::{info, warn};
 
+use crate::caches::Needed;
 use crate::certs::material::provider;
 use crate::keeper::run::chain;
 use crate::server::credentials::Credentials;
@@ -65,11 +66,18 @@ impl Readiness {
         port: u16,
         credentials: Arc<Credentials>,
         mut initialised: watch::Receiver<bool>,
+        needed: Needed,
         shutdown: Shutdown,
     ) {
+        let started = async {
+            // Where the sender is gone, the process is about to end.
+            let _ = initialised.wait_for(|initialised| *initialised).await;
+            // Once: a watch that breaks later does not make the replica unready, it reads what it knows.
+            needed.wait(|text| self.set(Err(text))).await;
+        };
         tokio::select! {
             () = shutdown.requested() => return self.set(Err("shutting down".to_owned())),
-            _ = initialised.wait_for(|initialised| *initialised) => {}
+            () = started => {}
         }
         loop {
             let asked = tokio::time::timeout(PATIENCE, ask(port, &credentials)).await;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::admission::object::Object;
 use crate::admission::protection::ProtectionLog;
 use crate::admission::{Desk, Kind, Operation, Privileged, Request as Review, Resource};
+use crate::caches::Caches;
 
 /// The creation of nothing by Jane in namespace `shop`; tests say what else it is.
 pub(crate) fn request() -> Review {
@@ -44,6 +45,7 @@ pub(crate) fn desk(gates: &str) -> Desk {
         gates: Gates::parse(gates, None).unwrap(),
         privileged: Privileged::Accepted,
         client: unreachable_client(),
+        caches: Caches::default(),
         protection_log: ProtectionLog::to(std::io::sink()),
     }
 }

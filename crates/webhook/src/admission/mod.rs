@@ -21,6 +21,7 @@ mod tree;
 use self::form::{Members, Text};
 use self::object::Object;
 use self::protection::ProtectionLog;
+use crate::caches::Caches;
 use crate::server::paths::Admission;
 
 /// What all handlers share.
@@ -31,6 +32,8 @@ pub struct Desk {
     pub privileged: Privileged,
     /// For the few live reads.
     pub client: kube::Client,
+    /// For all other reads.
+    pub caches: Caches,
     /// Where refused deletions are noted (PL-90).
     pub protection_log: ProtectionLog,
 }

@@ -11,31 +11,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use runtime::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+pub use super::connection::Bounds;
+use super::connection::{Activity, Fate};
 use super::credentials::Credentials;
+use super::places::{Place, Places};
 use crate::certs::material::provider;
 
-/// Body of an answer.
-pub type Body = Full<Bytes>;
-
-/// Longest time for a TLS handshake, and for the head of a request on a fresh HTTP/1.1 connection.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often an idle HTTP/2 connection is asked for a sign of life, and how long the answer may take: connections of an
 /// API server that is gone are closed.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
-/// Pause after an accept that failed, for example for want of file descriptors (IN-55).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
+/// Requests at once on an HTTP/2 connection. The API server opens another connection when they are used up.
+const STREAMS: u32 = 250;
+/// Longest head of a request in bytes, as HTTP/2 counts it. The API server's are below 1 KiB.
+const HEAD: u32 = 16 << 10;
+/// Bytes that a client may send ahead of our reading, on a stream and on a connection of HTTP/2: enough for 100 MiB in a
+/// second or two within a region.
+const WINDOWS: (u32, u32) = (128 << 10, 256 << 10);
+/// Bytes that wait to be sent on a connection of HTTP/2 before more is taken from an answer.
+const SEND_BUFFER: usize = 64 << 10;
+/// Longest head in bytes over HTTP/1.1, and what is read ahead there.
+const HTTP1_BUFFER: usize = 64 << 10;
 /// How long the parts of the end take.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
@@ -73,63 +80,147 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves until shutdown and through the drain.
-pub async fn serve<F, A>(listener: TcpListener, tls: TlsAcceptor, answer: F, shutdown: Shutdown, drain: Drain)
+/// Serves until shutdown and through the drain, within the usual bounds.
+pub async fn serve<F, A, B>(listener: TcpListener, tls: TlsAcceptor, answer: F, shutdown: Shutdown, drain: Drain)
 where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Response<Body>> + Send + 'static,
+    A: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let connections = GracefulShutdown::new();
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
-    let server = Arc::new(server);
+    serve_within(Bounds::default(), listener, tls, answer, shutdown, drain).await;
+}
+
+/// Serves until shutdown and through the drain.
+pub async fn serve_within<F, A, B>(
+    bounds: Bounds,
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    answer: F,
+    shutdown: Shutdown,
+    drain: Drain,
+) where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let places = Places::new(bounds);
+    let protocol = Arc::new(protocol(&bounds));
+    let (end, ending) = watch::channel(End::NotYet);
     let mut closing = pin!(async {
         shutdown.requested().await;
         info!(seconds = drain.accepting.as_secs(), "keep accepting while the Service forgets this replica");
         tokio::time::sleep(drain.accepting).await;
     });
     loop {
-        let accepted = tokio::select! {
+        let (stream, place) = tokio::select! {
             biased;
             () = &mut closing => break,
-            accepted = listener.accept() => accepted,
+            accepted = places.accept(&listener) => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(err) => {
-                warn!(%err, "accept connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let (server, tls, answer, watcher) = (Arc::clone(&server), tls.clone(), answer.clone(), connections.watcher());
+        let (protocol, tls, answer, ending) = (Arc::clone(&protocol), tls.clone(), answer.clone(), ending.clone());
         tokio::spawn(async move {
-            let Some(stream) = handshake(stream, tls).await else { return };
+            let Some(stream) = handshake(stream, tls, &bounds).await else { return };
+            let place = place.shake_hands();
+            let activity = Activity::new(Instant::now());
+            let asked = activity.clone();
             let service = service_fn(move |request| {
-                let response = answer(request);
-                async move { Ok::<_, std::convert::Infallible>(response.await) }
+                let (token, response) = (asked.begin(), answer(request));
+                async move { Ok::<_, std::convert::Infallible>(response.await.map(|body| token.answered(body))) }
             });
-            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-            if let Err(err) = watcher.watch(connection).await {
-                debug!(%err, "connection ended");
-            }
+            let connection = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
+            attend(connection, &activity, &place, ending).await;
         });
     }
     drop(listener);
-    let open = connections.count();
-    match tokio::time::timeout(drain.finishing, connections.shutdown()).await {
+    let open = places.open();
+    end.send_replace(End::Finish);
+    match tokio::time::timeout(drain.finishing, places.all_free()).await {
         Ok(()) => info!(connections = open, "all connections are finished"),
         Err(_) => warn!(connections = open, "connections are dropped: they did not finish in time"),
     }
+    end.send_replace(End::Now);
 }
 
-async fn handshake(stream: TcpStream, tls: TlsAcceptor) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+/// HTTP as it is spoken here.
+fn protocol(bounds: &Bounds) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(bounds.handshake).max_buf_size(HTTP1_BUFFER);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER);
+    server
+}
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// What is under way may finish.
+    Finish,
+    Now,
+}
+
+/// Drives a connection to its end: its own, one of ours, or that of a client that takes too long.
+async fn attend<C>(connection: C, activity: &Activity, place: &Place, mut ending: watch::Receiver<End>)
+where
+    C: GracefulConnection,
+    C::Error: std::fmt::Display,
+{
+    let mut connection = pin!(connection);
+    let mut looks = tokio::time::interval(place.bounds.look);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked_to_end = false;
+    loop {
+        let fate = tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(err) = ended {
+                    debug!(%err, "connection ended");
+                }
+                return;
+            }
+            end = ending.wait_for(|end| *end == End::Now || (*end == End::Finish && !asked_to_end)) => {
+                match end.as_deref() {
+                    Ok(End::Finish) => Fate::Close,
+                    _ => Fate::Drop,
+                }
+            }
+            _ = looks.tick() => activity.fate(Instant::now(), &place.bounds, place.is_scarce()),
+        };
+        match fate {
+            Fate::Stay => {}
+            Fate::Close if asked_to_end => {}
+            Fate::Close => {
+                asked_to_end = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            Fate::Drop => {
+                debug!("drop a connection that takes too long");
+                return;
+            }
+        }
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    bounds: &Bounds,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
     // Answers are small and awaited by somebody: they must not wait for a full segment.
     if let Err(err) = stream.set_nodelay(true) {
         debug!(%err, "set nodelay");
     }
-    match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+    match tokio::time::timeout(bounds.handshake, tls.accept(stream)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(err)) => {
             debug!(%err, "TLS handshake failed");

@@ -27,6 +27,9 @@ struct Families {
     requests: Family<PathAndCode, Counter>,
     latency: Histograms<Path>,
     in_flight: Family<Path, Gauge>,
+    late: Family<Path, Counter>,
+    held: Family<Vec<(&'static str, &'static str)>, Gauge>,
+    connections: Family<Vec<(&'static str, &'static str)>, Gauge>,
 }
 
 static FAMILIES: LazyLock<Families> = LazyLock::new(|| Families {
@@ -35,6 +38,9 @@ static FAMILIES: LazyLock<Families> = LazyLock::new(|| Families {
         Histogram::new(LATENCY_BUCKETS)
     }),
     in_flight: gauges("controller_runtime_webhook_requests_in_flight", "Requests being answered, by path"),
+    late: counters("kruise_webhook_late", "Requests whose handler did not finish in time, by path"),
+    held: gauges("kruise_webhook_held_bytes", "Bytes of request bodies that are held, by kind of endpoint"),
+    connections: gauges("kruise_webhook_connections", "Open connections of the webhook server"),
 });
 
 /// Makes the series of a path exist: 200 and 500 are there from the start.
@@ -45,6 +51,22 @@ pub fn announce(webhook: &str) {
     }
     drop(FAMILIES.latency.get_or_create(&path));
     drop(FAMILIES.in_flight.get_or_create(&path));
+    drop(FAMILIES.late.get_or_create(&path));
+}
+
+/// A handler did not finish in time.
+pub fn late(webhook: &str) {
+    FAMILIES.late.get_or_create(&Path { webhook: webhook.to_owned() }).inc();
+}
+
+/// How many bytes of bodies are held.
+pub fn held(endpoint: &'static str) -> Gauge {
+    FAMILIES.held.get_or_create(&vec![("endpoint", endpoint)]).clone()
+}
+
+/// How many connections are open.
+pub fn connections() -> Gauge {
+    FAMILIES.connections.get_or_create(&Vec::new()).clone()
 }
 
 /// One request in flight; counted on [`InFlight::answered`], or as 500 where it ends without an answer.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use webhook::admission::{Operation, Request as Review};
+use webhook::caches::Caches;
 
 use super::*;
 use crate::server::admission::Admission;
@@ -125,7 +126,7 @@ async fn the_products_own_webhooks_fill_in_and_refuse() {
     let protection_log = ProtectionLog::to(std::io::sink());
     let gates = runtime::gates::Gates::parse("", None).unwrap();
     let client = server.client("webhook");
-    let desk = Desk { gates, privileged: Privileged::Accepted, client, protection_log };
+    let desk = Desk { gates, privileged: Privileged::Accepted, client, caches: Caches::default(), protection_log };
     server.set_admission(Arc::new(Webhook::new(Arc::new(desk))));
     let made = ok(ask(&server, &format!("POST {BETA}"), clone_set("web", "v1beta1")).await);
     assert_eq!(made["spec"]["template"]["spec"]["restartPolicy"], "Always");

@@ -1,158 +1,30 @@
-//! The TLS server over real sockets: versions of HTTP, certificates that change under open connections, and the end.
+//! The TLS server over real sockets: versions of HTTP, certificates that change under open connections, bounds that no
+//! client gets past, and the end.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod answers;
+mod bounds;
+mod kit;
+mod limits;
+mod odd;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use kruise_webhook::admission::protection::ProtectionLog;
-use kruise_webhook::admission::{Desk, Privileged};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use kit::*;
+use kruise_webhook::caches::Needed;
 use kruise_webhook::certs::generate::Authority;
-use kruise_webhook::certs::material::{Material, certificates, provider};
+use kruise_webhook::certs::material::{Material, certificates};
 use kruise_webhook::readiness::Readiness;
-use kruise_webhook::server::answer::Answers;
-use kruise_webhook::server::credentials::Credentials;
-use kruise_webhook::server::listener::{self, Drain};
-use kruise_webhook::server::paths::Paths;
-use runtime::gates::Gates;
+use kruise_webhook::server::listener::Drain;
 use runtime::shutdown::Shutdown;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-
-const NAME: &str = "kruise-webhook-service.kruise-system.svc";
-/// Longest time that anything here may take.
-const LIMIT: Duration = Duration::from_secs(20);
-
-struct Running {
-    address: SocketAddr,
-    credentials: Arc<Credentials>,
-    shutdown: Shutdown,
-    server: JoinHandle<()>,
-}
-
-fn make() -> Material {
-    let now = runtime::clock::Clock::system().now();
-    Authority::new(now).unwrap().issue(NAME, None, now).unwrap()
-}
-
-fn answers() -> Arc<Answers> {
-    let gates = Gates::parse("", None).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let client = kube::Client::new(
-        tower::service_fn(|_: Request<kube::client::Body>| async {
-            Err::<Response<Full<Bytes>>, _>(std::io::Error::other("no API server in this test"))
-        }),
-        "default",
-    );
-    let protection_log = ProtectionLog::open(folder.path()).unwrap();
-    let desk = Desk { gates: gates.clone(), privileged: Privileged::Accepted, client, protection_log };
-    Arc::new(Answers::new(Arc::new(Paths::new(&gates)), desk))
-}
-
-/// A server with the product's own answers.
-async fn start(drain: Drain) -> Running {
-    let answers = answers();
-    serve(drain, move |request| {
-        let answers = Arc::clone(&answers);
-        async move { answers.answer(request).await }
-    })
-    .await
-}
-
-async fn serve<F, A>(drain: Drain, answer: F) -> Running
-where
-    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-{
-    let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let credentials = Arc::new(Credentials::default());
-    let tls = listener::tls(Arc::clone(&credentials)).unwrap();
-    let shutdown = Shutdown::manual();
-    let server = tokio::spawn(listener::serve(listener, tls, answer, shutdown.clone(), drain));
-    Running { address, credentials, shutdown, server }
-}
-
-impl Running {
-    fn present(&self, material: &Material) {
-        self.credentials.present(material.pair().unwrap(), &material.authority());
-    }
-
-    async fn connect(&self, trusting: &Material, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(trusting.authority());
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let stream = TcpStream::connect(self.address).await?;
-        TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(NAME).unwrap(), stream).await
-    }
-
-    async fn http1(&self, trusting: &Material) -> http1::SendRequest<Full<Bytes>> {
-        let stream = self.connect(trusting, "http/1.1").await.unwrap();
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        sender
-    }
-
-    async fn http2(&self, trusting: &Material) -> http2::SendRequest<Full<Bytes>> {
-        let stream = self.connect(trusting, "h2").await.unwrap();
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        sender
-    }
-}
-
-/// What the server shows to a new connection.
-fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
-    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
-}
-
-fn get(path: &str) -> Request<Full<Bytes>> {
-    Request::get(format!("https://{NAME}{path}")).header("host", NAME).body(Full::default()).unwrap()
-}
-
-fn post(path: &str, body: &Value) -> Request<Full<Bytes>> {
-    let body = Full::new(Bytes::from(body.to_string()));
-    Request::post(format!("https://{NAME}{path}")).header("host", NAME).body(body).unwrap()
-}
-
-async fn body(response: Response<Incoming>) -> Value {
-    serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
-}
-
-fn review(object: &Value) -> Value {
-    json!({
-        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-        "request": {
-            "uid": "u-1", "operation": "CREATE", "namespace": "shop", "object": object,
-            "kind": { "group": "", "version": "v1", "kind": "Pod" },
-            "resource": { "group": "", "version": "v1", "resource": "pods" },
-        },
-    })
-}
-
-fn owned_pod() -> Value {
-    let owner = json!({
-        "apiVersion": "apps.kruise.io/v1beta1", "kind": "CloneSet", "name": "web", "uid": "1", "controller": true,
-    });
-    json!({ "metadata": { "generateName": "web-", "ownerReferences": [owner] }, "spec": { "containers": [] } })
-}
 
 #[tokio::test] // IN-28
 async fn requests_are_answered_over_http1_and_http2() {
@@ -255,23 +127,6 @@ async fn handshakes_succeed_while_certificates_change() {
     }
 }
 
-/// A server whose every answer waits for a permit, and says when a request has arrived.
-async fn start_slow(drain: Drain) -> (Running, Arc<Semaphore>, watch::Receiver<usize>) {
-    let permits = Arc::new(Semaphore::new(0));
-    let (arrived, arrivals) = watch::channel(0);
-    let (gate, arrived) = (Arc::clone(&permits), Arc::new(arrived));
-    let running = serve(drain, move |_| {
-        let (gate, arrived) = (Arc::clone(&gate), Arc::clone(&arrived));
-        async move {
-            arrived.send_modify(|count| *count += 1);
-            gate.acquire().await.unwrap().forget();
-            Response::new(Full::default())
-        }
-    })
-    .await;
-    (running, permits, arrivals)
-}
-
 #[tokio::test] // IN-54
 async fn at_the_end_requests_in_flight_are_finished_and_connections_told_to_go() {
     for protocol in ["h1", "h2"] {
@@ -343,7 +198,9 @@ async fn readiness_follows_initialisation_certificates_and_the_end() {
     let readiness = Readiness::default();
     let (initialised, is_initialised) = watch::channel(false);
     let (credentials, shutdown) = (Arc::clone(&server.credentials), Shutdown::manual());
-    tokio::spawn(readiness.clone().keep(server.address.port(), credentials, is_initialised, shutdown.clone()));
+    let nothing = Needed::default();
+    let keeping = readiness.clone().keep(server.address.port(), credentials, is_initialised, nothing, shutdown.clone());
+    tokio::spawn(keeping);
     server.present(&make());
     assert_eq!(readiness.check(), Err("webhook controller has not initialized".to_owned()));
     initialised.send_replace(true);
