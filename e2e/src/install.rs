@@ -143,7 +143,8 @@ pub async fn webhooks(client: kube::Client, limit: Duration) -> Result<Vec<Pod>>
 pub async fn previous_chart(folder: &Path) -> Result<(String, PathBuf)> {
     let root = paths::workspace()?;
     let git = |line: &str| Run::new("git").args(line.split_whitespace()).dir(&root);
-    let commits = git(&format!("log --format=%h -- {CHART}")).output().await.context("read the history of the chart")?;
+    let commits =
+        git(&format!("log --format=%h -- {CHART}")).output().await.context("read the history of the chart")?;
     for commit in commits.lines() {
         // Held against the files as they are, so that a chart that is being worked on has its predecessor as well.
         if git(&format!("diff --quiet {commit} -- {CHART}")).succeeds().await {

@@ -30,5 +30,7 @@ pub async fn verify(address: &str, name: &str, authorities: &[u8]) -> Result<()>
         anyhow::Ok(())
     };
     let shaken = tokio::time::timeout(PATIENCE, shake).await;
-    shaken.with_context(|| format!("no handshake with {address} within {PATIENCE:?}"))?.with_context(|| address.to_owned())
+    shaken
+        .with_context(|| format!("no handshake with {address} within {PATIENCE:?}"))?
+        .with_context(|| address.to_owned())
 }

@@ -24,8 +24,10 @@ async fn nobody_notices_upgrade_and_rollback() -> Result<()> {
     answer(format_args!("upgrade from the chart of {commit}"));
     // The programs are the present ones: what is upgraded is everything around them.
     let tag = format!("imageTag=v{}", env!("CARGO_PKG_VERSION"));
+    // Whatever the charts differ in, the Pods are to be replaced in each step.
+    let (level_before, level) = ("manager.log.level=4", "manager.log.level=5");
     let visitors = Visitors::start(&client, "default");
-    helm.install_from(&before, &[&tag], LIMIT).await?;
+    helm.install_from(&before, &[&tag, level_before], LIMIT).await?;
     helm.admission(client.clone(), LIMIT).await?;
     visitors.stop().clean("installation of the chart before", AFTER)?;
 
@@ -33,12 +35,14 @@ async fn nobody_notices_upgrade_and_rollback() -> Result<()> {
         let visitors = Visitors::served(&client, "default");
         match step {
             // To the revision before the present one.
-            "rollback" => helm.command("rollback kruise --wait --timeout").arg(format!("{}s", LIMIT.as_secs())).run().await?,
-            _ => helm.install(&[&tag], LIMIT).await?,
+            "rollback" => {
+                helm.command("rollback kruise --wait --timeout").arg(format!("{}s", LIMIT.as_secs())).run().await?
+            }
+            _ => helm.install(&[&tag, level], LIMIT).await?,
         }
         install::webhooks(client.clone(), LIMIT).await?;
         visitors.until(visitors.so_far().came + AFTER).await?;
-        visitors.stop().clean(step, 2 * AFTER)?;
+        visitors.stop().clean(step, AFTER)?;
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::readiness::Readiness;
 use crate::server::answer::Answers;
 use crate::server::credentials::Credentials;
 use crate::server::listener::{self, Drain};
+use crate::server::parting::parting;
 use crate::server::paths::Paths;
 use crate::settings::{Keeping, Settings};
 
@@ -83,6 +84,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         let answers = Arc::clone(&answers);
         async move { answers.answer(request).await }
     };
+    let answer = parting(answer, shutdown.clone());
     let server = tokio::spawn(listener::serve(listener, tls, answer, shutdown.clone(), Drain::default()));
 
     await_start(mode, controllers.webhook_initialize_timeout, is_initialised, &shutdown).await?;

@@ -19,6 +19,7 @@ use kruise_webhook::readiness::Readiness;
 use kruise_webhook::server::answer::Answers;
 use kruise_webhook::server::credentials::Credentials;
 use kruise_webhook::server::listener::{self, Drain};
+use kruise_webhook::server::parting::parting;
 use kruise_webhook::server::paths::Paths;
 use runtime::gates::Gates;
 use runtime::shutdown::Shutdown;
@@ -81,6 +82,7 @@ where
     let credentials = Arc::new(Credentials::default());
     let tls = listener::tls(Arc::clone(&credentials)).unwrap();
     let shutdown = Shutdown::manual();
+    let answer = parting(answer, shutdown.clone());
     let server = tokio::spawn(listener::serve(listener, tls, answer, shutdown.clone(), drain));
     Running { address, credentials, shutdown, server }
 }
@@ -311,6 +313,22 @@ async fn new_connections_are_accepted_while_the_service_forgets_this_replica() {
     server.shutdown.request();
     let mut sender = server.http2(&material).await;
     assert_eq!(sender.send_request(get("/healthz")).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test] // IN-54
+async fn during_the_drain_each_answer_asks_the_client_to_close_its_kept_connection() {
+    let server = start(Drain { accepting: LIMIT, finishing: Duration::ZERO }).await;
+    let material = make();
+    server.present(&material);
+    let (mut kept, mut multiplexed) = (server.http1(&material).await, server.http2(&material).await);
+    for farewell in [None, Some("close")] {
+        let answer = kept.send_request(get("/healthz")).await.unwrap();
+        assert_eq!(answer.headers().get("connection").map(|value| value.to_str().unwrap()), farewell);
+        assert!(multiplexed.send_request(get("/healthz")).await.unwrap().headers().get("connection").is_none());
+        server.shutdown.request();
+    }
+    let ended = async { while kept.ready().await.is_ok() {} };
+    tokio::time::timeout(LIMIT, ended).await.expect("the connection is closed after its last answer");
 }
 
 #[tokio::test] // IN-54

@@ -91,7 +91,10 @@ async fn the_lease_is_given_back_and_nobody_notices_a_change_of_the_leader() -> 
             }
         })
         .await?;
-        answer(format_args!("the Lease changed hands {} ms after the deletion of its holder", begun.elapsed().as_millis()));
+        answer(format_args!(
+            "the Lease changed hands {} ms after the deletion of its holder",
+            begun.elapsed().as_millis()
+        ));
         ensure!(holders.len() == 3 && holders[1].is_empty(), "it was not given back: {holders:?}");
         let transitions = |spec: &k8s_openapi::api::coordination::v1::LeaseSpec| spec.lease_transitions.unwrap_or(0);
         ensure!(transitions(&after) == transitions(&before) + 1, "{before:?} {after:?}");

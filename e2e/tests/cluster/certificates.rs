@@ -62,12 +62,13 @@ async fn rotation<F: Future<Output = Result<()>>>(
     let visitors = Visitors::served(&client, "default");
     visitors.until(AFTER).await?;
     change().await?;
-    let after = wait::object("another authority is stored", &secrets, SECRET, PATIENCE, |found| match authority(found) {
-        Some(stored) if stored != before => Seen::Done(stored),
-        Some(_) => Seen::NotYet("still the old one".to_owned()),
-        None => Seen::NotYet("none".to_owned()),
-    })
-    .await?;
+    let after =
+        wait::object("another authority is stored", &secrets, SECRET, PATIENCE, |found| match authority(found) {
+            Some(stored) if stored != before => Seen::Done(stored),
+            Some(_) => Seen::NotYet("still the old one".to_owned()),
+            None => Seen::NotYet("none".to_owned()),
+        })
+        .await?;
     let pods = install::webhooks(client, PATIENCE).await?;
     let addresses: Vec<String> =
         pods.iter().filter_map(|pod| Some(format!("{}:9876", pod.status.as_ref()?.pod_ip.as_ref()?))).collect();

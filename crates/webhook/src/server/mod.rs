@@ -8,4 +8,5 @@ pub mod answer;
 pub mod credentials;
 pub mod listener;
 pub mod metrics;
+pub mod parting;
 pub mod paths;
