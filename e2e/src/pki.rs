@@ -140,8 +140,12 @@ mod tests {
     fn a_certificate_names_user_groups_and_addresses() {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create(folder.path()).unwrap();
-        let subject =
-            Subject { name: "system:node:node1", groups: &["system:nodes"], serves: &["node1", "172.30.0.11"], ends: None };
+        let subject = Subject {
+            name: "system:node:node1",
+            groups: &["system:nodes"],
+            serves: &["node1", "172.30.0.11"],
+            ends: None,
+        };
         authority.issue("node1", &subject).unwrap();
 
         let pem = fs::read(folder.path().join("node1.crt")).unwrap();

@@ -1,5 +1,5 @@
-//! Taking the product out: refused while workloads need it, and nobody else's Pod is turned away. Runs after all other
-//! scenarios, since it removes what they stand on.
+//! Taking the product out: refused while workloads need it, and nobody else's Pod is turned away. Runs after the
+//! scenarios of `cluster`, since it removes what they stand on.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! From the chart of the commit before, to the present one, back, and forth again, under a constant stream of Pods.
-//! Runs between all other scenarios and removal, since it replaces what they stand on.
+//! Runs after all other scenarios, since it replaces what they stand on, and finds what removal has left.
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ async fn what_somebody_breaks_is_healed_within_seconds() -> Result<()> {
     }
     fleet.ready().await?;
     fleet.active().await?;
-    let stage = Stage::open(fleet.client().await?, fleet.kubectl(), "healing").await?;
+    let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "healing").await?;
     let authority = fleet.stored("ca-cert.pem").await?.context("no authority is stored")?;
     let right = shape(&fleet).await?;
     let calls = Calls::start(&stage).await?;
@@ -98,7 +98,7 @@ async fn a_secret_that_somebody_breaks_is_made_anew_and_no_call_fails() -> Resul
     }
     fleet.ready().await?;
     fleet.active().await?;
-    let stage = Stage::open(fleet.client().await?, fleet.kubectl(), "rotation").await?;
+    let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "rotation").await?;
     let calls = Calls::start(&stage).await?;
     let garbage: Value = ["ca-cert.pem", "ca-key.pem", "cert.pem", "tls.crt", "key.pem", "tls.key"]
         .into_iter()
@@ -109,7 +109,7 @@ async fn a_secret_that_somebody_breaks_is_made_anew_and_no_call_fails() -> Resul
         let before = fleet.stored("ca-cert.pem").await?.context("no authority is stored")?;
         match data {
             Some(data) => fleet.patch(SECRET, &json!({ "data": data })).await?,
-            None => drop(fleet.kubectl().run(&format!("-n kruise-system delete {SECRET}")).await?),
+            None => fleet.delete(SECRET).await?,
         }
         rotated(&fleet, &before).await?;
         calls.take().clean(&format!("Secret {what}"))?;
@@ -126,7 +126,7 @@ async fn an_expiring_certificate_is_replaced_with_both_authorities_trusted_and_n
     fleet.ready().await?;
     fleet.active().await?;
     ensure!(fleet.stored("ca-cert.pem").await?.as_ref() == Some(&before), "it was replaced too early");
-    let stage = Stage::open(fleet.client().await?, fleet.kubectl(), "expiry").await?;
+    let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "expiry").await?;
     let calls = Calls::start(&stage).await?;
     for _ in 1..REPLICAS {
         fleet.launch(Launch { renew_before: "180d", ..Launch::default() })?;

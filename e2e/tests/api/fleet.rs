@@ -19,18 +19,21 @@ use e2e::progress::Progress;
 use e2e::tools::Tools;
 use e2e::wait::{self, Seen};
 use e2e::{http, paths, tls};
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// How long the first certificates may take on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The Secret, and the name that its certificate stands for.
-pub(crate) const SECRET: &str = "secret/kruise-webhook-certs";
+pub(crate) const SECRET: &str = "/api/v1/namespaces/kruise-system/secrets/kruise-webhook-certs";
 pub(crate) const NAME: &str = "kruise-webhook-service.kruise-system.svc";
-/// Objects with a `caBundle`.
-pub(crate) const MUTATING: &str = "mutatingwebhookconfiguration/kruise-mutating-webhook-configuration";
-pub(crate) const VALIDATING: &str = "validatingwebhookconfiguration/kruise-validating-webhook-configuration";
-pub(crate) const CRD: &str = "customresourcedefinition/clonesets.apps.kruise.io";
+/// Objects with a `caBundle`, by their URL paths.
+pub(crate) const MUTATING: &str =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/kruise-mutating-webhook-configuration";
+pub(crate) const VALIDATING: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/kruise-validating-webhook-configuration";
+pub(crate) const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clonesets.apps.kruise.io";
 /// Kinds of the chart without which no webhook starts.
 const KINDS: [&str; 5] = [
     "Namespace",
@@ -43,6 +46,7 @@ const KINDS: [&str; 5] = [
 /// API server and webhook processes; all end with it.
 pub(crate) struct Fleet {
     api: ApiServer,
+    client: Client,
     manifests: String,
     replicas: Vec<Replica>,
 }
@@ -100,7 +104,8 @@ impl Fleet {
         let is_wanted =
             |document: &&str| KINDS.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
         let manifests = all.split("\n---").filter(is_wanted).collect::<Vec<_>>().join("\n---");
-        let fleet = Self { api, manifests, replicas: Vec::new() };
+        let client = api.client().await?;
+        let fleet = Self { api, client, manifests, replicas: Vec::new() };
         fleet.apply().await?;
         Ok(fleet)
     }
@@ -151,8 +156,10 @@ impl Fleet {
     /// Waits until everything that is served is switched on.
     pub(crate) async fn active(&self) -> Result<()> {
         wait::until("Pods pass admission", PATIENCE, async || {
-            let names = self.kubectl().run(&format!("get {MUTATING} -o jsonpath={{.webhooks[*].name}}")).await?;
-            Ok(if names == "mpod.kb.io mcloneset.kb.io" { Seen::Done(()) } else { Seen::NotYet(names) })
+            let webhooks = self.get(MUTATING).await?["webhooks"].clone();
+            let names: Vec<&Value> = webhooks.as_array().into_iter().flatten().map(|entry| &entry["name"]).collect();
+            let is_active = names == ["mpod.kb.io", "mcloneset.kb.io"];
+            Ok(if is_active { Seen::Done(()) } else { Seen::NotYet(format!("{names:?}")) })
         })
         .await
         .with_context(|| self.log(0))
@@ -205,32 +212,36 @@ impl Fleet {
         .await
     }
 
-    pub(crate) async fn client(&self) -> Result<kube::Client> {
-        self.api.client().await
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(crate) fn kubectl(&self) -> Kubectl {
         self.api.kubectl()
     }
 
-    /// An object, by kind and name.
-    pub(crate) async fn get(&self, object: &str) -> Result<Value> {
-        Ok(serde_json::from_str(&self.kubectl().run(&format!("-n {NAMESPACE} get {object} -o json")).await?)?)
+    /// An object.
+    pub(crate) async fn get(&self, url: &str) -> Result<Value> {
+        let found = self.client.request(::http::Request::get(url).body(Vec::new())?).await;
+        found.with_context(|| format!("get {url}"))
     }
 
     /// Merges a patch into an object, as somebody else would.
-    pub(crate) async fn patch(&self, object: &str, patch: &Value) -> Result<()> {
-        let command = self.kubectl().command(&format!("-n {NAMESPACE} patch {object} --type=merge --patch"));
-        command.arg(patch.to_string()).run().await
+    pub(crate) async fn patch(&self, url: &str, patch: &Value) -> Result<()> {
+        let request = ::http::Request::patch(url).header("content-type", "application/merge-patch+json");
+        let patched: Result<Value, _> = self.client.request(request.body(patch.to_string().into_bytes())?).await;
+        patched.map(drop).with_context(|| format!("patch {url}"))
+    }
+
+    /// Deletes an object, as somebody else would.
+    pub(crate) async fn delete(&self, url: &str) -> Result<()> {
+        let deleted: Result<Value, _> = self.client.request(::http::Request::delete(url).body(Vec::new())?).await;
+        deleted.map(drop).with_context(|| format!("delete {url}"))
     }
 
     /// A key of the Secret, decoded; none while it is missing or empty.
     pub(crate) async fn stored(&self, key: &str) -> Result<Option<String>> {
-        let secret = self.kubectl().run(&format!("-n {NAMESPACE} get {SECRET} --ignore-not-found -o json")).await?;
-        if secret.is_empty() {
-            return Ok(None);
-        }
-        let secret: Value = serde_json::from_str(&secret)?;
+        let Ok(secret) = self.get(SECRET).await else { return Ok(None) };
         let Some(text) = secret["data"][key].as_str().filter(|text| !text.is_empty()) else { return Ok(None) };
         Ok(Some(String::from_utf8(STANDARD.decode(text)?)?))
     }
@@ -278,7 +289,7 @@ impl Fleet {
 
     /// How often the API server was asked for our Secret: each pass asks once.
     async fn passes(&self) -> Result<f64> {
-        let text = self.client().await?.request_text(::http::Request::get("/metrics").body(Vec::new())?).await?;
+        let text = self.client.request_text(::http::Request::get("/metrics").body(Vec::new())?).await?;
         let is_it = |line: &&str| {
             line.starts_with("apiserver_request_total{")
                 && [r#"resource="secrets""#, r#"verb="GET""#, r#"code="200""#].iter().all(|label| line.contains(label))

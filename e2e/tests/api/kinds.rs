@@ -11,7 +11,7 @@ async fn the_webhook_defaults_validates_and_converts() -> Result<()> {
     let mut fleet = Fleet::install(&[]).await?;
     fleet.launch(Launch { is_outside: true, ..Launch::default() })?;
     fleet.ready().await?;
-    let stage = Stage::open(fleet.client().await?, fleet.kubectl(), "api").await?;
+    let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "api").await?;
     defaults(&stage).await?;
     unknown_members(&stage).await?;
     conversion(&stage).await?;

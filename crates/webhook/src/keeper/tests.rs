@@ -233,6 +233,7 @@ async fn what_is_served_stays_trusted_though_somebody_emptied_secret_and_bundles
     let mut one = replica(&api, Mode::Own);
     one.pass(0).await;
     let (first, ca) = (one.shown(), one.keeper.serving.clone().unwrap().ca_cert);
+    endpoints(&api, &["kruise-webhook-5d9c-fghij"]);
     api.put(SECRET, json!({ "metadata": { "name": "kruise-webhook-certs" } }));
     for path in [MUTATING, VALIDATING] {
         let mut wiped = api.get(path);
