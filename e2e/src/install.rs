@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
-
+use anyhow::{Context, Result};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::watcher;
 
 use crate::command::Run;
 use crate::paths;
 use crate::progress::Failure;
+use crate::scenario::PodFacts;
 use crate::tools::Tools;
 use crate::wait::{self, Seen};
 
@@ -17,6 +20,8 @@ use crate::wait::{self, Seen};
 pub const RELEASE: &str = "kruise";
 /// The namespace that the chart makes and everything lies in.
 pub const NAMESPACE: &str = "kruise-system";
+/// The chart in the checkout.
+const CHART: &str = "charts/kruise";
 
 /// Helm bound to one cluster.
 #[derive(Clone, Debug)]
@@ -43,13 +48,20 @@ impl Helm {
         run.env("KUBECONFIG", &self.kubeconfig)
     }
 
-    /// Installs the project's chart, or upgrades it, and waits until everything in it is ready.
+    /// Installs the project's chart, or upgrades to it, and waits until everything in it is ready.
     /// `values` are `key=value` as for `--set`; the pull policy and the images' tag are the chart's own.
     ///
     /// # Errors
     /// Rendering fails, or not everything is ready within `limit`.
     pub async fn install(&self, values: &[&str], limit: Duration) -> Result<()> {
-        let chart = paths::workspace()?.join("charts/kruise");
+        self.install_from(&paths::workspace()?.join(CHART), values, limit).await
+    }
+
+    /// The same with a chart that lies elsewhere.
+    ///
+    /// # Errors
+    /// As `install`.
+    pub async fn install_from(&self, chart: &Path, values: &[&str], limit: Duration) -> Result<()> {
         let mut run = self.command("upgrade --install --wait").arg("--timeout").arg(format!("{}s", limit.as_secs()));
         for value in values {
             run = run.arg("--set").arg(value);
@@ -95,10 +107,55 @@ impl Helm {
     /// # Errors
     /// A template fails; the error holds Helm's words.
     pub async fn template(&self, values: &[&str]) -> Result<String> {
-        let mut run = self.command("template").arg(RELEASE).arg(paths::workspace()?.join("charts/kruise"));
+        let mut run = self.command("template").arg(RELEASE).arg(paths::workspace()?.join(CHART));
         for value in values {
             run = run.arg("--set").arg(value);
         }
         run.output().await
     }
+}
+
+/// The webhook's Pods, once all that the Deployment asks for are ready and those before them are gone.
+///
+/// # Errors
+/// Not within `limit`.
+pub async fn webhooks(client: kube::Client, limit: Duration) -> Result<Vec<Pod>> {
+    let deployment = kube::Api::<Deployment>::namespaced(client.clone(), NAMESPACE).get("kruise-webhook").await?;
+    let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let pods: kube::Api<Pod> = kube::Api::namespaced(client, NAMESPACE);
+    let which = watcher::Config::default().labels("app.kubernetes.io/component=webhook");
+    wait::all("all webhook Pods are ready and their predecessors gone", &pods, which, limit, |pods| {
+        let facts: Vec<PodFacts> = pods.iter().map(|pod| PodFacts::of(pod)).collect();
+        if i32::try_from(facts.len()) == Ok(wanted) && facts.iter().all(|pod| pod.ready && !pod.terminating) {
+            return Seen::Done(pods.iter().map(|pod| (*pod).clone()).collect());
+        }
+        let shown = facts.iter().map(|pod| format!("{} (ready {}, ends {})", pod.name, pod.ready, pod.terminating));
+        Seen::NotYet(shown.collect::<Vec<_>>().join(", "))
+    })
+    .await
+}
+
+/// Unpacks the chart of the newest commit whose chart is not the present one into `folder`; returns the commit and the
+/// chart's folder.
+///
+/// # Errors
+/// Git is missing, or the checkout has no such commit: an upgrade from nothing would prove nothing.
+pub async fn previous_chart(folder: &Path) -> Result<(String, PathBuf)> {
+    let root = paths::workspace()?;
+    let git = |line: &str| Run::new("git").args(line.split_whitespace()).dir(&root);
+    let commits =
+        git(&format!("log --format=%h -- {CHART}")).output().await.context("read the history of the chart")?;
+    for commit in commits.lines() {
+        // Held against the files as they are, so that a chart that is being worked on has its predecessor as well.
+        if git(&format!("diff --quiet {commit} -- {CHART}")).succeeds().await {
+            continue;
+        }
+        let archive = folder.join("chart.tar");
+        git(&format!("archive {commit} {CHART} --output")).arg(&archive).run().await?;
+        Run::line("tar --extract --file").arg(&archive).arg("--directory").arg(folder).run().await?;
+        return Ok((commit.to_owned(), folder.join(CHART)));
+    }
+    Err(Failure::new(format!("no commit of this checkout has another {CHART}: there is nothing to upgrade from"))
+        .advise("git fetch --unshallow (in CI: a checkout with the whole history)")
+        .into())
 }

@@ -20,5 +20,6 @@ pub mod preflight;
 pub mod process;
 pub mod progress;
 pub mod scenario;
+pub mod tls;
 pub mod tools;
 pub mod wait;

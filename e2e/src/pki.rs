@@ -5,13 +5,15 @@
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io::Write};
 
 use anyhow::{Context, Result};
 use base64::Engine;
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    SanType, date_time_ymd,
 };
 
 /// The authority, its folder, and the key that signs service account tokens.
@@ -30,6 +32,8 @@ pub struct Subject<'a> {
     pub groups: &'a [&'a str],
     /// Names and addresses under which it serves.
     pub serves: &'a [&'a str],
+    /// Its last moment; without one it never ends.
+    pub ends: Option<Timestamp>,
 }
 
 impl Authority {
@@ -72,6 +76,10 @@ impl Authority {
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        if let Some(ends) = subject.ends {
+            // The library's own type of date is made from a calendar day only.
+            params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(ends.as_second())?);
+        }
         let key = KeyPair::generate()?;
         let pair = Pair { certificate: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() };
         fs::write(self.dir.join(format!("{file}.crt")), &pair.certificate)?;
@@ -132,8 +140,12 @@ mod tests {
     fn a_certificate_names_user_groups_and_addresses() {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create(folder.path()).unwrap();
-        let subject =
-            Subject { name: "system:node:node1", groups: &["system:nodes"], serves: &["node1", "172.30.0.11"] };
+        let subject = Subject {
+            name: "system:node:node1",
+            groups: &["system:nodes"],
+            serves: &["node1", "172.30.0.11"],
+            ends: None,
+        };
         authority.issue("node1", &subject).unwrap();
 
         let pem = fs::read(folder.path().join("node1.crt")).unwrap();

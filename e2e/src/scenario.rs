@@ -22,6 +22,10 @@ use crate::diagnose::Report;
 use crate::kubectl::Kubectl;
 use crate::wait::{self, Seen};
 
+mod visitors;
+
+pub use self::visitors::{Tally, Visitors};
+
 /// How long a rollout of a handful of Pods may take on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -314,47 +318,6 @@ impl Availability {
 impl Drop for Availability {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Creates Pods that are not stored, one after the other, and counts those that are refused.
-///
-/// A dry run goes through admission like any creation, so it shows whether somebody's Pod would be turned away.
-#[derive(Debug)]
-pub struct Visitors {
-    tried: Arc<AtomicU64>,
-    refused: Arc<parking_lot::Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Visitors {
-    /// Starts in a namespace that is not the product's.
-    #[must_use]
-    pub fn start(client: Client, namespace: &str) -> Self {
-        let pods: Api<Pod> = Api::namespaced(client, namespace);
-        let (tried, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(parking_lot::Mutex::new(Vec::new())));
-        let (count, errors) = (Arc::clone(&tried), Arc::clone(&refused));
-        let task = tokio::spawn(async move {
-            let dry = PostParams { dry_run: true, ..PostParams::default() };
-            loop {
-                let pod = json!({"metadata": {"generateName": "visitor-"}, "spec": {"containers": [{"name": "c", "image": "nginx:1.25"}]}});
-                let Ok(pod) = serde_json::from_value::<Pod>(pod) else { return };
-                count.fetch_add(1, Ordering::SeqCst);
-                if let Err(error) = pods.create(&dry, &pod).await {
-                    errors.lock().push(error.to_string());
-                }
-                // A pace, not a wait for something: some fifty visitors a second.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        Self { tried, refused, task }
-    }
-
-    /// Stops; returns how many came and the errors of those that were refused.
-    #[must_use]
-    pub fn stop(self) -> (u64, Vec<String>) {
-        self.task.abort();
-        (self.tried.load(Ordering::SeqCst), self.refused.lock().clone())
     }
 }
 

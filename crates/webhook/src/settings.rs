@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
+use crate::certs::generate::LIFE_DAYS;
+
 /// Days before the end of a certificate at which it is replaced, unless `CERTS_RENEW_BEFORE` says otherwise (PL-43).
 const RENEW_BEFORE_DAYS: i64 = 180;
 const HOURS_A_DAY: i64 = 24;
@@ -17,6 +19,8 @@ const HOURS_A_DAY: i64 = 24;
 pub struct Settings {
     /// Namespace of the Secret and of the Service (`POD_NAMESPACE`).
     pub namespace: String,
+    /// Name of the Pod that this process runs in (`POD_NAME`).
+    pub pod: Option<String>,
     /// Name of the Secret with the certificates (`SECRET_NAME`).
     pub secret: String,
     /// Name of the Service through which the API server calls (`SERVICE_NAME`).
@@ -69,6 +73,7 @@ impl Settings {
         };
         Ok(Self {
             namespace: or("POD_NAMESPACE", "kruise-system"),
+            pod: get("POD_NAME"),
             secret: or("SECRET_NAME", "kruise-webhook-certs"),
             service: or("SERVICE_NAME", "kruise-webhook-service"),
             port: port.parse().map_err(|_| SettingsError::Port(port.clone()))?,
@@ -92,7 +97,8 @@ impl Settings {
     }
 }
 
-/// Reads `<n>d`, `<n>m` (30 days) or `<n>y` (365 days); `None` for anything else and for zero and less.
+/// Reads `<n>d`, `<n>m` (30 days) or `<n>y` (365 days); `None` for anything else, for zero and less, and for the whole life
+/// of a certificate and more, with which each would have to be replaced as soon as it is made.
 fn span(text: &str) -> Option<SignedDuration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
@@ -101,8 +107,8 @@ fn span(text: &str) -> Option<SignedDuration> {
         "y" => 365,
         _ => return None,
     };
-    let number: i64 = number.parse().ok().filter(|number| (1..=10_000).contains(number))?;
-    Some(days(number * unit))
+    let number = number.parse::<i64>().ok()?.checked_mul(unit)?;
+    (1..LIFE_DAYS).contains(&number).then(|| days(number))
 }
 
 fn days(number: i64) -> SignedDuration {
@@ -155,6 +161,8 @@ mod tests {
     fn renew_before_falls_back_to_180_days() {
         for (text, want) in
             [("30d", 30), ("2m", 60), ("1y", 365), ("0d", 180), ("-3d", 180), ("5w", 180), ("d", 180), ("é", 180)]
+                .into_iter()
+                .chain([("3649d", 3649), ("3650d", 180), ("10y", 180), ("9223372036854775807y", 180)])
         {
             assert_eq!(read(&[("CERTS_RENEW_BEFORE", text)]).unwrap().renew_before, days(want), "{text}");
         }

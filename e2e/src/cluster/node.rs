@@ -66,8 +66,12 @@ pub(super) fn start(shared: &Shared<'_>, number: u8) -> Result<()> {
         fs::create_dir_all(dir.join(folder)).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     let address = shared.network.node(number);
-    let subject =
-        Subject { name: &format!("system:node:{name}"), groups: &["system:nodes"], serves: &[&name, &address] };
+    let subject = Subject {
+        name: &format!("system:node:{name}"),
+        groups: &["system:nodes"],
+        serves: &[&name, &address],
+        ends: None,
+    };
     let pair = shared.authority.issue(&name, &subject)?;
     let server = control_plane::server(shared.network);
     shared.authority.kubeconfig(&layout.kubeconfig_of(&name), &server, &pair)?;

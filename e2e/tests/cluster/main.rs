@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "an answer of another form is a failure of the test")]
 
+mod admission;
+mod certificates;
 mod inplace;
 mod install;
 mod kit;

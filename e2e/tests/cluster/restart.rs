@@ -10,6 +10,7 @@ use crate::kit;
 
 #[tokio::test] // design rule 2
 async fn a_rollout_survives_the_death_of_the_manager() -> Result<()> {
+    let _alone = kit::alone().await?;
     kit::stage("death").await?.play(|stage| async move {
         let strategy = json!({"rollingUpdate": {"podUpdatePolicy": "InPlaceOnly", "maxUnavailable": 1}});
         stage.cloneset("web", "nginx:1.25", json!({"replicas": 4, "updateStrategy": strategy})).await?;

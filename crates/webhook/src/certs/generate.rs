@@ -18,7 +18,7 @@ use super::material::{CA_CERT, CA_KEY, Data, Material, Span, certificates, certi
 /// Common name of the authority (PL-44).
 const AUTHORITY_NAME: &str = "webhook-cert-ca";
 /// Life of what is made here, in days: ten years (PL-44).
-const LIFE_DAYS: i64 = 3650;
+pub const LIFE_DAYS: i64 = 3650;
 /// How long a stored authority must still be valid to sign again, in days (PL-44).
 const REUSE_DAYS: i64 = 365;
 /// How far a new authority reaches back, so that a clock that runs behind accepts it at once.
@@ -56,13 +56,15 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), key_pem, cert_pem, not_before })
     }
 
-    /// Takes up the stored authority, if its pair belongs together, may sign and is valid for at least one more year.
-    pub fn stored(data: &Data, now: Timestamp) -> Option<Self> {
+    /// Takes up the stored authority, if its pair belongs together, may sign and is valid for at least one more year, and
+    /// for longer than `renew_before`: what it signs would be as unfit as what is replaced otherwise, on every pass again.
+    pub fn stored(data: &Data, now: Timestamp, renew_before: SignedDuration) -> Option<Self> {
         let (key_pem, cert_pem) = (data.get(CA_KEY)?, data.get(CA_CERT)?);
         certified(cert_pem, CA_CERT, key_pem, CA_KEY).ok()?;
         let certificate = certificates(cert_pem).into_iter().next()?;
         let span = Span::of(&certificate)?;
-        if !span.holds(now) || !span.holds(after_days(now, REUSE_DAYS)) {
+        let renewed = now.saturating_add(renew_before).unwrap_or(Timestamp::MAX);
+        if ![now, after_days(now, REUSE_DAYS), renewed].into_iter().all(|at| span.holds(at)) {
             return None;
         }
         let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).ok()?;

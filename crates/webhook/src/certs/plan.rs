@@ -44,7 +44,8 @@ pub struct Previous {
 pub struct Situation<'a> {
     /// What is stored, if anything.
     pub stored: Option<&'a Stored>,
-    /// The authorities that the API server trusts at the moment: all of the `caBundle`s that are ours.
+    /// The authorities that calls depend on at the moment: all of the `caBundle`s that are ours, and the one that this
+    /// replica serves under, which somebody may have taken out of all of them.
     pub published: &'a [CertificateDer<'static>],
     /// The serving certificate that this replica shows; empty before the first.
     pub serving: &'a [u8],
@@ -96,7 +97,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
     });
     match verified {
         Err(unfit) => {
-            let reusable = Authority::stored(&stored.data, situation.now).is_some();
+            let reusable = Authority::stored(&stored.data, situation.now, situation.renew_before).is_some();
             make(situation, if reusable { Signer::Stored } else { Signer::New }, unfit.to_string())
         }
         Ok(material) => match note(situation, stored, &material) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::certs::material::{CA_KEY, EXTERNAL_CA_CERT, SERVING_KEY};
 
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(180 * 24);
 const NAME: &str = "kruise-webhook-service.kruise-system.svc";
 
 fn at(days: i64) -> Timestamp {
@@ -24,6 +25,7 @@ struct Case {
     published: Vec<CertificateDer<'static>>,
     serving: Vec<u8>,
     name: String,
+    renew_before: SignedDuration,
     now: Timestamp,
 }
 
@@ -33,6 +35,7 @@ fn case(material: &Material) -> Case {
         published: material.authority(),
         serving: material.cert.clone(),
         name: NAME.to_owned(),
+        renew_before: RENEW_BEFORE,
         now: at(0),
     }
 }
@@ -44,7 +47,7 @@ impl Case {
             published: &self.published,
             serving: &self.serving,
             name: &self.name,
-            renew_before: SignedDuration::from_hours(180 * 24),
+            renew_before: self.renew_before,
             now: self.now,
         })
     }
@@ -81,7 +84,7 @@ fn nothing_stored_is_made_anew_and_what_is_trusted_stays_trusted() {
 #[test] // PL-43
 fn what_does_not_verify_is_made_anew_by_the_stored_authority() {
     let (material, other) = (made(0), made(0));
-    let by_authority = Authority::stored(&material.data(), at(0)).unwrap();
+    let by_authority = Authority::stored(&material.data(), at(0), RENEW_BEFORE).unwrap();
     let elsewhere = by_authority.issue("elsewhere.svc", None, at(0)).unwrap();
     for (what, material, want) in [
         ("key of another", Material { key: other.key.clone(), ..material.clone() }, "does not belong"),
@@ -125,20 +128,39 @@ fn material_near_its_end_is_renewed_and_the_authority_with_it_in_its_last_year()
     }
 }
 
+#[test] // PL-43, PL-44
+fn what_is_made_near_the_end_of_the_authority_is_fit_however_early_it_is_to_be_renewed() {
+    let material = made(0);
+    for years in [1, 2, 5, 9] {
+        let mut old = case(&material);
+        old.renew_before = SignedDuration::from_hours(years * 365 * 24);
+        old.now = at(3650 - years * 365 + 1);
+        let (signer, _, _) = old.makes();
+        let authority = match signer {
+            Signer::New => Authority::new(old.now).unwrap(),
+            Signer::Stored => Authority::stored(&material.data(), old.now, old.renew_before).unwrap(),
+        };
+        let fresh = authority.issue(NAME, None, old.now).unwrap();
+        old.stored = Some(stored(&fresh));
+        old.published = fresh.authority();
+        assert_eq!(old.decide(), Decision::Keep(fresh), "{years} years");
+    }
+}
+
 #[test] // PL-44
 fn an_authority_without_its_key_or_in_its_last_year_does_not_sign_again() {
     let material = made(0);
-    assert!(Authority::stored(&material.data(), at(3650 - 366)).is_some());
-    assert!(Authority::stored(&material.data(), at(3650 - 364)).is_none());
+    assert!(Authority::stored(&material.data(), at(3650 - 366), RENEW_BEFORE).is_some());
+    assert!(Authority::stored(&material.data(), at(3650 - 364), RENEW_BEFORE).is_none());
     let mut bare = material.data();
     bare.remove(CA_KEY);
-    assert!(Authority::stored(&bare, at(0)).is_none());
+    assert!(Authority::stored(&bare, at(0), RENEW_BEFORE).is_none());
     let mut foreign = material.data();
     foreign.insert(CA_KEY.into(), made(0).data()[CA_KEY].clone());
-    assert!(Authority::stored(&foreign, at(0)).is_none());
+    assert!(Authority::stored(&foreign, at(0), RENEW_BEFORE).is_none());
     // A serving certificate is no authority, even with its key.
     let leaf = Material { ca_cert: material.cert.clone(), ca_key: Some(material.key.clone()), ..material };
-    assert!(Authority::stored(&leaf.data(), at(0)).is_none());
+    assert!(Authority::stored(&leaf.data(), at(0), RENEW_BEFORE).is_none());
 }
 
 #[test] // ruling 21
@@ -234,7 +256,7 @@ fn rsa_material_in_pkcs1_is_accepted_and_its_authority_reused() {
     let not_before = Span::of(&material.authority()[0]).unwrap().not_before;
     let now = not_before + SignedDuration::from_hours(24);
     assert_eq!(material.verify(NAME, now), Ok(()));
-    let again = Authority::stored(&data, now).unwrap().issue(NAME, None, now).unwrap();
+    let again = Authority::stored(&data, now, RENEW_BEFORE).unwrap().issue(NAME, None, now).unwrap();
     assert_eq!(again.ca_cert, material.ca_cert);
     assert_eq!(again.verify(NAME, now), Ok(()));
     assert!(again.key.starts_with(b"-----BEGIN PRIVATE KEY-----"));

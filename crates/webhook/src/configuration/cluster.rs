@@ -106,11 +106,11 @@ impl Cluster {
         self.patch(&Location::crd(kind), patch).await
     }
 
-    /// Whether the Service has an endpoint that answers.
+    /// The endpoints behind the Service.
     ///
     /// # Errors
     /// Fails where the EndpointSlices of the namespace can't be listed.
-    pub async fn is_reachable(&self, namespace: &str, service: &str) -> Result<bool, ClusterError> {
+    pub async fn endpoints(&self, namespace: &str, service: &str) -> Result<Endpoints, ClusterError> {
         let url = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
         let selector = format!("kubernetes.io/service-name={service}");
         let request = Request::new(url).list(&ListParams::default().labels(&selector));
@@ -121,7 +121,7 @@ impl Cluster {
         };
         let request = request.map_err(|err| failed(Error::BuildRequest(err)))?;
         let slices: Value = self.client.request(request).await.map_err(failed)?;
-        Ok(has_ready_endpoint(&slices))
+        Ok(Endpoints::read(&slices))
     }
 
     async fn get(&self, location: &Location<'_>) -> Result<Option<Value>, ClusterError> {
@@ -143,14 +143,36 @@ impl Cluster {
     }
 }
 
-/// Whether a list of EndpointSlices has a ready endpoint; an unknown readiness counts as ready, as the API defines.
-fn has_ready_endpoint(slices: &Value) -> bool {
-    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    list(slices, "items")
-        .iter()
-        .filter(|slice| !list(slice, "ports").is_empty())
-        .flat_map(|slice| list(slice, "endpoints"))
-        .any(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
+/// What stands behind the Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Whether one of them is ready.
+    pub is_ready: bool,
+    /// Names of their Pods, ready or not.
+    pods: Vec<String>,
+}
+
+impl Endpoints {
+    /// Reads a list of EndpointSlices; an unknown readiness counts as ready, as the API defines. Slices without a port are
+    /// of the manager's Pods, which match the Service's selector as well (ruling 16).
+    fn read(slices: &Value) -> Self {
+        let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut endpoints = Self::default();
+        for slice in list(slices, "items").iter().filter(|slice| !list(slice, "ports").is_empty()) {
+            for endpoint in list(slice, "endpoints") {
+                endpoints.is_ready |= endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false));
+                endpoints.pods.extend(endpoint.pointer("/targetRef/name").and_then(Value::as_str).map(str::to_owned));
+            }
+        }
+        endpoints
+    }
+
+    /// Whether each of them is of the same making as the Pod of that name: a replica of another version may not serve
+    /// what this one serves. Pods of one ReplicaSet share their name up to the last dash.
+    pub fn are_siblings_of(&self, pod: &str) -> bool {
+        let set = |name: &str| name.rsplit_once('-').map_or_else(|| name.to_owned(), |(set, _)| set.to_owned());
+        self.pods.iter().all(|other| set(other) == set(pod))
+    }
 }
 
 #[cfg(test)]
@@ -159,15 +181,38 @@ mod tests {
 
     use super::*;
 
+    fn endpoints(slices: &[(Value, Value)]) -> Endpoints {
+        let slice = |(ports, endpoint): &(Value, Value)| json!({ "ports": ports, "endpoints": [endpoint] });
+        Endpoints::read(&json!({ "items": slices.iter().map(slice).collect::<Vec<_>>() }))
+    }
+
+    fn port() -> Value {
+        json!([{ "name": "webhook-server", "port": 9876 }])
+    }
+
     #[test]
     fn a_service_is_reachable_through_a_ready_endpoint_with_a_port() {
-        let slices = |ports: Value, conditions: Value| json!({ "items": [{ "ports": ports, "endpoints": [{ "conditions": conditions }] }] });
-        let port = json!([{ "name": "webhook-server", "port": 9876 }]);
-        assert!(has_ready_endpoint(&slices(port.clone(), json!({ "ready": true }))));
-        assert!(has_ready_endpoint(&slices(port.clone(), json!({}))));
-        assert!(!has_ready_endpoint(&slices(port, json!({ "ready": false }))));
-        // Manager Pods match the Service's selector but have no port of that name (ruling 16).
-        assert!(!has_ready_endpoint(&slices(json!([]), json!({ "ready": true }))));
-        assert!(!has_ready_endpoint(&json!({ "items": [] })));
+        for (ports, conditions, want) in [
+            (port(), json!({ "ready": true }), true),
+            (port(), json!({}), true),
+            (port(), json!({ "ready": false }), false),
+            (json!([]), json!({ "ready": true }), false),
+        ] {
+            let is_ready = endpoints(&[(ports.clone(), json!({ "conditions": conditions }))]).is_ready;
+            assert_eq!(is_ready, want, "{ports} {conditions}");
+        }
+        assert!(!endpoints(&[]).is_ready);
+    }
+
+    #[test] // IN-68
+    fn siblings_are_the_pods_of_one_replica_set() {
+        let pod = |name: &str| json!({ "targetRef": { "name": name }, "conditions": { "ready": false } });
+        let ours = "kruise-webhook-5d9c-abcde";
+        let manager = (json!([]), pod("kruise-controller-manager-77f-fghij"));
+        let one = (port(), pod("kruise-webhook-5d9c-fghij"));
+        let old = (port(), pod("kruise-webhook-84b7-klmno"));
+        assert!(endpoints(&[]).are_siblings_of(ours));
+        assert!(endpoints(&[one.clone(), manager]).are_siblings_of(ours));
+        assert!(!endpoints(&[one, old]).are_siblings_of(ours));
     }
 }

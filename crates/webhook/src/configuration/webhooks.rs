@@ -43,8 +43,9 @@ impl Flavour {
 pub enum Standing {
     /// It is served.
     Served,
-    /// It is served, but must not be switched on while nobody answers at the Service.
-    NotBeforeReachable,
+    /// It is served here, but must not be switched on yet: nobody answers at the Service, or a replica that may not
+    /// serve it does.
+    Waiting,
     /// Its path is not served here.
     Unserved,
 }
@@ -57,7 +58,7 @@ pub struct Plan {
     pub patch: Option<Value>,
     /// Names of entries that were left out because their path is not served.
     pub dropped: Vec<String>,
-    /// Names of entries that wait for the Service to be reachable.
+    /// Names of entries that wait.
     pub held: Vec<String>,
 }
 
@@ -100,8 +101,8 @@ pub fn plan(
         let is_active = present.iter().any(|other| other.get("name") == entry.get("name"));
         match standing(path) {
             Standing::Unserved => plan.dropped.push(name.to_owned()),
-            Standing::NotBeforeReachable if !is_active => plan.held.push(name.to_owned()),
-            Standing::Served | Standing::NotBeforeReachable => {
+            Standing::Waiting if !is_active => plan.held.push(name.to_owned()),
+            Standing::Served | Standing::Waiting => {
                 let mut entry = entry.clone();
                 if let Some(members) = entry.as_object_mut() {
                     members.insert("clientConfig".to_owned(), target.client_config(path, client_config.as_object()));
@@ -123,6 +124,15 @@ pub fn plan(
         plan.patch = Some(json!({ "metadata": metadata, "webhooks": wanted }));
     }
     Ok(plan)
+}
+
+/// Whether an entry that is served here is not on.
+pub fn is_dormant(flavour: Flavour, live: &Value, is_served: impl Fn(&str) -> bool) -> bool {
+    let present = entries(live);
+    let is_off = |entry: &Value| present.iter().all(|other| other.get("name") != entry.get("name"));
+    let path = |entry: &Value| path_of(entry.get("clientConfig")?).map(str::to_owned);
+    let template = template(flavour, live).ok().flatten().unwrap_or_default();
+    template.iter().any(|entry| is_off(entry) && path(entry).is_some_and(|path| is_served(&path)))
 }
 
 /// The `caBundle`s of the entries that are served here.

@@ -143,7 +143,7 @@ fn outside_the_cluster_entries_get_a_url_and_inside_a_service_again() {
 #[test]
 fn an_entry_that_must_wait_is_held_unless_it_is_on_already() {
     let template = Some(json!([entry("a", "/a"), entry("b", "/b")]));
-    let hold = |_: &str| Standing::NotBeforeReachable;
+    let hold = |_: &str| Standing::Waiting;
     let off = live(template.clone(), json!([]));
     let held = plan(Flavour::Mutating, &off, &target(), hold).unwrap();
     assert_eq!((held.held.as_slice(), held.patch), (&["a".to_owned(), "b".to_owned()][..], None));

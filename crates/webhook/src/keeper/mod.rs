@@ -31,7 +31,7 @@ mod tests;
 
 /// How often a pass may find its decision overtaken by another replica before it gives up until the next one.
 const ROUNDS: usize = 5;
-/// How soon to look again whether the Service has become reachable.
+/// How soon to look again whether entries that wait may be switched on.
 const REACHABLE_POLL: SignedDuration = SignedDuration::from_secs(1);
 /// How long the Service must have had an endpoint: every node and every API server knows it by then.
 const REACHABLE_SETTLED: SignedDuration = SignedDuration::from_secs(3);
@@ -90,6 +90,7 @@ pub struct Keeper {
     publication: Publication,
     reachable_since: Option<Timestamp>,
     dropped: Vec<String>,
+    held: Vec<String>,
 }
 
 /// Who keeps certificates and configurations.
@@ -99,6 +100,15 @@ pub enum Mode {
     Own,
     /// Somebody else; everything is only read (PL-46).
     External,
+}
+
+/// What else answers at the Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// Only replicas of the same making.
+    Alike,
+    /// Also replicas of another version or with other gates: a rollout is under way.
+    Differ,
 }
 
 /// The objects that name this webhook, as they are.
@@ -129,6 +139,7 @@ impl Keeper {
             publication: Publication::default(),
             reachable_since: None,
             dropped: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -181,12 +192,15 @@ impl Keeper {
         now: Timestamp,
     ) -> Result<(Material, Option<plan::Previous>), KeeperError> {
         let name = self.settings.server_name();
+        let mut published = published.clone();
+        published.push(self.serving.as_ref().map(|serving| serving.ca_cert.clone()).unwrap_or_default());
+        let trusted = published.authorities();
         for _ in 0..ROUNDS {
             let found = self.store.read().await?;
             let stored = found.as_ref().map(|found| &found.stored);
             let decision = plan::decide(&Situation {
                 stored,
-                published: &published.authorities(),
+                published: &trusted,
                 serving: self.serving.as_ref().map(|serving| serving.cert.as_slice()).unwrap_or_default(),
                 name: &name,
                 renew_before: self.settings.renew_before,
@@ -205,7 +219,7 @@ impl Keeper {
                 Decision::Make { authority, previous, because } => {
                     info!(name, ?authority, secret = self.settings.secret, because, "make certificates");
                     let authority = match authority {
-                        Signer::Stored => Authority::stored(&data, now),
+                        Signer::Stored => Authority::stored(&data, now, self.settings.renew_before),
                         Signer::New => None,
                     };
                     let authority = match authority {
@@ -241,16 +255,25 @@ impl Keeper {
                 wrote = true;
             }
         }
+        let paths = Arc::clone(&self.paths);
+        let is_dormant =
+            |(flavour, live): &(Flavour, Value)| webhooks::is_dormant(*flavour, live, |path| paths.serves(path));
+        let is_on =
+            |(_, live): &(Flavour, Value)| webhooks::served(live, |path| paths.affects_pods(path)).next().is_some();
+        if self.reachable_since.is_none() && objects.webhooks.iter().any(is_on) {
+            // Somebody has made sure of that before. Should a foreigner take the entry out, it comes back at once.
+            self.reachable_since = Some(now);
+        }
+        let others = if objects.webhooks.iter().any(is_dormant) { self.look_around(now).await? } else { Others::Alike };
         let is_settled = self
             .reachable_since
             .is_some_and(|since| since.saturating_add(REACHABLE_SETTLED).is_ok_and(|settled| now >= settled));
         for (flavour, live) in &mut objects.webhooks {
-            let paths = Arc::clone(&self.paths);
             let plan = webhooks::plan(*flavour, live, target, |path| {
-                match (paths.serves(path), paths.affects_pods(path) && !is_settled) {
-                    (false, _) => Standing::Unserved,
-                    (true, true) => Standing::NotBeforeReachable,
-                    (true, false) => Standing::Served,
+                match (paths.serves(path), paths.affects_pods(path) && !is_settled, others) {
+                    (false, _, _) => Standing::Unserved,
+                    (true, true, _) | (true, _, Others::Differ) => Standing::Waiting,
+                    (true, false, Others::Alike) => Standing::Served,
                 }
             })?;
             if let Some(patch) = &plan.patch {
@@ -267,30 +290,39 @@ impl Keeper {
             }
             self.dropped = dropped;
         }
-        self.watch_reachability(&held, now).await?;
+        if held != self.held {
+            if !held.is_empty() {
+                info!(webhooks = held.join(","), ?others, "webhooks wait until every replica serves them");
+            }
+            self.held.clone_from(&held);
+        }
         Ok((wrote, !held.is_empty()))
     }
 
-    /// While Pod entries are held back, finds out since when the Service answers.
+    /// Before an entry is switched on, finds out since when the Service answers, and who else does.
     ///
     /// An entry for Pods that is switched on while nobody answers at the Service stops the creation of every Pod in the
-    /// cluster; one that is on stays on, whatever happens (an unreachable webhook must not be bypassed).
-    async fn watch_reachability(&mut self, held: &[String], now: Timestamp) -> Result<(), KeeperError> {
-        if held.is_empty() {
-            return Ok(());
-        }
-        let is_reachable = match Address::of(&self.settings) {
-            Address::Service { namespace, name } => self.cluster.is_reachable(&namespace, &name).await?,
+    /// cluster; one whose path a replica of another version does not serve fails in each call that goes there, so it waits
+    /// for the end of the rollout, and replicas of two versions do not undo each other's work (IN-68). An entry that is on
+    /// stays on, whatever happens (an unreachable webhook must not be bypassed).
+    async fn look_around(&mut self, now: Timestamp) -> Result<Others, KeeperError> {
+        let (is_reachable, others) = match Address::of(&self.settings) {
+            Address::Service { namespace, name } => {
+                let endpoints = self.cluster.endpoints(&namespace, &name).await?;
+                // Without its own name a replica can't tell.
+                let are_alike = self.settings.pod.as_ref().is_none_or(|pod| endpoints.are_siblings_of(pod));
+                (endpoints.is_ready, if are_alike { Others::Alike } else { Others::Differ })
+            }
             // Outside the cluster there is no Service to ask; this process answers as soon as it serves.
-            Address::Host { .. } => self.serving.is_some(),
+            Address::Host { .. } => (self.serving.is_some(), Others::Alike),
         };
         if !is_reachable {
             self.reachable_since = None;
         } else if self.reachable_since.is_none() {
-            info!(webhooks = held.join(","), "webhook Service is reachable, Pod webhooks follow");
+            info!("webhook Service is reachable, Pod webhooks follow");
             self.reachable_since = Some(now);
         }
-        Ok(())
+        Ok(others)
     }
 
     fn published(&self, objects: &Objects) -> Published {

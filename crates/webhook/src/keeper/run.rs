@@ -16,6 +16,8 @@ use crate::certs::store::Store;
 const REGULAR: Duration = Duration::from_secs(60);
 /// First pause after a failure; doubles with each (PL-31). The regular pass is the limit.
 const FIRST_RETRY: Duration = Duration::from_millis(5);
+/// For how long a failure is not repeated though something changed, at most: what the pass failed for may be right now.
+const DEAF: Duration = Duration::from_secs(1);
 /// Pause after a pass that wrote; doubles with each in a row. Its own writes wake the loop at once, and so would those
 /// of a foreign writer that insists on something else: two that disagree must not write without end.
 const FIRST_DAMPING: Duration = Duration::from_millis(100);
@@ -51,7 +53,7 @@ impl Pace {
     }
 
     fn after_failure(&mut self) -> Wait {
-        let wait = Wait { at_least: self.retry, at_most: self.retry };
+        let wait = Wait { at_least: self.retry.min(DEAF), at_most: self.retry };
         self.retry = (self.retry * 2).min(REGULAR);
         wait
     }
@@ -154,6 +156,15 @@ mod tests {
         assert_eq!(pace.after_failure().at_most, REGULAR);
         let _ = pace.after_success(false, None);
         assert_eq!(pace.after_failure().at_most, FIRST_RETRY);
+    }
+
+    #[test] // IN-38
+    fn a_change_cuts_the_wait_after_many_failures_short() {
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.after_failure();
+        }
+        assert_eq!(pace.after_failure(), Wait { at_least: DEAF, at_most: REGULAR });
     }
 
     #[test] // PL-E1

@@ -60,14 +60,18 @@ struct Replica {
 }
 
 fn replica(api: &FakeApi, mode: Mode) -> Replica {
-    let settings = Settings::read(|_| None).unwrap();
+    replica_of(api, mode, None, "")
+}
+
+fn replica_of(api: &FakeApi, mode: Mode, pod: Option<&str>, gates: &str) -> Replica {
+    let settings = Settings { pod: pod.map(str::to_owned), ..Settings::read(|_| None).unwrap() };
     let credentials = Arc::new(Credentials::default());
     let client = api.client();
     let store = Store::Secret {
         api: Box::new(kube::Api::namespaced(client.clone(), &settings.namespace)),
         name: settings.secret.clone(),
     };
-    let paths = Arc::new(Paths::new(&Gates::parse("", None).unwrap()));
+    let paths = Arc::new(Paths::new(&Gates::parse(gates, None).unwrap()));
     let keeper = Keeper::new(settings, mode, paths, Cluster::new(client), store, Arc::clone(&credentials));
     Replica { keeper, credentials }
 }
@@ -223,6 +227,31 @@ async fn a_secret_that_somebody_replaced_is_phased_in_too() {
     assert_ne!(one.shown(), first);
 }
 
+#[tokio::test] // IN-36, IN-71
+async fn what_is_served_stays_trusted_though_somebody_emptied_secret_and_bundles() {
+    let api = installed();
+    let mut one = replica(&api, Mode::Own);
+    one.pass(0).await;
+    let (first, ca) = (one.shown(), one.keeper.serving.clone().unwrap().ca_cert);
+    endpoints(&api, &["kruise-webhook-5d9c-fghij"]);
+    api.put(SECRET, json!({ "metadata": { "name": "kruise-webhook-certs" } }));
+    for path in [MUTATING, VALIDATING] {
+        let mut wiped = api.get(path);
+        wiped["webhooks"] = json!([]);
+        api.put(path, wiped);
+    }
+    let mut bare = api.get(CRD);
+    bare["spec"]["conversion"]["webhook"]["clientConfig"] = Value::Null;
+    api.put(CRD, bare);
+
+    assert_eq!(one.pass(100).await.again, Some(at(105)));
+    assert_eq!(one.shown(), first, "served by all until the new one is known");
+    let trusted = bundle_of(&api.get(CRD)["spec"]["conversion"]["webhook"]["clientConfig"]);
+    assert!(certificates(&trusted).contains(&certificates(&ca)[0]));
+    one.pass(105).await;
+    assert_ne!(one.shown(), first);
+}
+
 #[tokio::test] // PL-42
 async fn two_replicas_that_start_at_once_end_with_one_pair() {
     let api = installed();
@@ -263,6 +292,49 @@ async fn pod_entries_are_switched_on_only_when_the_service_answers() {
     let mut two = replica(&api, Mode::Own);
     two.pass(20).await;
     assert_eq!(names(&api.get(MUTATING)), ["mpod.kb.io", "mcloneset.kb.io"], "what is on stays on");
+}
+
+/// Ready endpoints of these Pods.
+fn endpoints(api: &FakeApi, pods: &[&str]) {
+    let endpoint = |pod: &&str| json!({ "targetRef": { "name": pod } });
+    let endpoints: Vec<Value> = pods.iter().map(endpoint).collect();
+    api.put(SLICES, json!({ "items": [{ "ports": [{ "port": 9876 }], "endpoints": endpoints }] }));
+}
+
+#[tokio::test] // IN-68, PL-E8
+async fn replicas_of_two_versions_write_once_each_and_what_only_one_serves_waits_for_the_end_of_the_rollout() {
+    let (api, old_pod, new_pod) = (installed(), "kruise-webhook-84b7-abcde", "kruise-webhook-5d9c-fghij");
+    let mut old = replica_of(&api, Mode::Own, Some(old_pod), "PodWebhook=false");
+    let mut new = replica_of(&api, Mode::Own, Some(new_pod), "");
+    endpoints(&api, &[old_pod, new_pod]);
+    old.pass(0).await;
+    api.writes();
+    for second in 1..10 {
+        new.pass(second).await;
+        old.pass(second).await;
+    }
+    assert_eq!(names(&api.get(MUTATING)), ["mcloneset.kb.io"]);
+    assert_eq!(api.writes(), Vec::<String>::new());
+
+    endpoints(&api, &[new_pod]);
+    new.pass(20).await;
+    assert_eq!(names(&api.get(MUTATING)), ["mpod.kb.io", "mcloneset.kb.io"]);
+    assert_eq!(new.pass(21).await, Outcome { wrote: false, again: None });
+}
+
+#[tokio::test] // IN-32, PL-E8
+async fn an_entry_that_was_on_comes_back_at_once_while_all_replicas_are_alike() {
+    let (api, pod) = (installed(), "kruise-webhook-5d9c-fghij");
+    let mut one = replica_of(&api, Mode::Own, Some(pod), "");
+    endpoints(&api, &[pod]);
+    one.pass(0).await;
+    for webhooks in [Value::Null, json!([])] {
+        let mut wiped = api.get(MUTATING);
+        wiped["webhooks"] = webhooks;
+        api.put(MUTATING, wiped);
+        one.pass(10).await;
+        assert_eq!(names(&api.get(MUTATING)), ["mpod.kb.io", "mcloneset.kb.io"]);
+    }
 }
 
 #[tokio::test] // PL-46, IN-38

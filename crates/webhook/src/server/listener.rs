@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 pub use super::connection::Bounds;
 use super::connection::{Activity, Fate};
 use super::credentials::Credentials;
+use super::parting::part;
 use super::places::{Place, Places};
 use crate::certs::material::provider;
 
@@ -120,14 +121,20 @@ pub async fn serve_within<F, A, B>(
             accepted = places.accept(&listener) => accepted,
         };
         let (protocol, tls, answer, ending) = (Arc::clone(&protocol), tls.clone(), answer.clone(), ending.clone());
+        let shutdown = shutdown.clone();
         tokio::spawn(async move {
             let Some(stream) = handshake(stream, tls, &bounds).await else { return };
             let place = place.shake_hands();
             let activity = Activity::new(Instant::now());
             let asked = activity.clone();
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (version, shutdown) = (request.version(), shutdown.clone());
                 let (token, response) = (asked.begin(), answer(request));
-                async move { Ok::<_, std::convert::Infallible>(response.await.map(|body| token.answered(body))) }
+                async move {
+                    let mut response = response.await;
+                    part(version, &shutdown, &mut response);
+                    Ok::<_, std::convert::Infallible>(response.map(|body| token.answered(body)))
+                }
             });
             let connection = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
             attend(connection, &activity, &place, ending).await;

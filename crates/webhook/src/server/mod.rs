@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod intake;
 pub mod listener;
 pub mod metrics;
+mod parting;
 pub mod paths;
 mod places;
 pub mod room;

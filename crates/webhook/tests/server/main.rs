@@ -169,6 +169,22 @@ async fn new_connections_are_accepted_while_the_service_forgets_this_replica() {
 }
 
 #[tokio::test] // IN-54
+async fn during_the_drain_each_answer_asks_the_client_to_close_its_kept_connection() {
+    let server = start(Drain { accepting: LIMIT, finishing: Duration::ZERO }).await;
+    let material = make();
+    server.present(&material);
+    let (mut kept, mut multiplexed) = (server.http1(&material).await, server.http2(&material).await);
+    for farewell in [None, Some("close")] {
+        let answer = kept.send_request(get("/healthz")).await.unwrap();
+        assert_eq!(answer.headers().get("connection").map(|value| value.to_str().unwrap()), farewell);
+        assert!(multiplexed.send_request(get("/healthz")).await.unwrap().headers().get("connection").is_none());
+        server.shutdown.request();
+    }
+    let ended = async { while kept.ready().await.is_ok() {} };
+    tokio::time::timeout(LIMIT, ended).await.expect("the connection is closed after its last answer");
+}
+
+#[tokio::test] // IN-54
 async fn a_request_that_never_ends_does_not_hold_up_the_end() {
     let drain = Drain { accepting: Duration::ZERO, finishing: Duration::from_millis(50) };
     let (server, _permits, mut arrivals) = start_slow(drain).await;

@@ -1,113 +1,22 @@
-//! The webhook and the definitions in front of a real kube-apiserver, without nodes: what is stored, shown in the other
-//! version, defaulted and refused.
+//! The kinds in front of a real kube-apiserver: what is stored, shown in the other version, defaulted and refused.
 
-#![allow(clippy::indexing_slicing, reason = "an answer of another form is a failure of the test")]
-
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail, ensure};
-use e2e::apiserver::ApiServer;
-use e2e::command::Run;
-use e2e::paths;
+use anyhow::{Result, bail, ensure};
 use e2e::scenario::Stage;
-use e2e::wait::{self, Seen};
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-/// An API server with the definitions, the webhook configurations, and a webhook that it reaches on this host.
-struct Served {
-    api: ApiServer,
-    webhook: Child,
-}
+use crate::fleet::{Fleet, Launch};
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Our own child, ended by its handle.
-        let _ = self.webhook.kill();
-        let _ = self.webhook.wait();
-    }
-}
-
-/// The documents of the plain manifests whose kind is one of these.
-fn manifests(kinds: &[&str]) -> Result<String> {
-    let all = std::fs::read_to_string(paths::workspace()?.join("deploy/kruise.yaml"))?;
-    let of_kind =
-        |document: &&str| kinds.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
-    let chosen: Vec<&str> = all.split("\n---").filter(of_kind).collect();
-    ensure!(!chosen.is_empty(), "no {kinds:?} in the plain manifests");
-    Ok(chosen.join("\n---"))
-}
-
-/// The debug build of the webhook.
-async fn webhook_binary() -> Result<PathBuf> {
-    let build = Run::cargo().args(["build", "--locked", "--package", "kruise-webhook", "--message-format=json"]);
-    let built = build.dir(paths::workspace()?).output().await.context("build the webhook")?;
-    built
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == json!("kruise-webhook"))
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo names no executable")
-}
-
-async fn served() -> Result<Served> {
-    let api = ApiServer::start().await?;
-    let kubectl = api.kubectl();
-    kubectl
-        .apply(&manifests(&[
-            "Namespace",
-            "CustomResourceDefinition",
-            "MutatingWebhookConfiguration",
-            "ValidatingWebhookConfiguration",
-        ])?)
-        .await?;
-    let port = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-    let (tls, health, metrics) = (port()?, port()?, port()?);
-    let log = std::fs::File::create(api.dir().join("webhook.log"))?;
-    let webhook = Command::new(webhook_binary().await?)
-        .args([format!("--kubeconfig={}", api.kubeconfig().display())])
-        .args([format!("--health-probe-addr=127.0.0.1:{health}"), format!("--metrics-addr=127.0.0.1:{metrics}")])
-        .arg(format!("--protection-log-path={}", api.dir().display()))
-        .env("WEBHOOK_HOST", "127.0.0.1")
-        .env("WEBHOOK_PORT", tls.to_string())
-        .env("WEBHOOK_CERT_DIR", api.dir().join("certs"))
-        .env("POD_NAMESPACE", "kruise-system")
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context("start the webhook")?;
-    let served = Served { api, webhook };
-    let ready = wait::until("the webhook is ready", Duration::from_secs(90), || async {
-        let answer = e2e::http::ask("GET", &format!("127.0.0.1:{health}"), "/readyz", "*/*").await?;
-        Ok(if answer.status == 200 {
-            Seen::Done(())
-        } else {
-            Seen::NotYet(String::from_utf8_lossy(&answer.body).into_owned())
-        })
-    })
-    .await;
-    ready.with_context(|| std::fs::read_to_string(served.api.dir().join("webhook.log")).unwrap_or_default())?;
-    Ok(served)
-}
-
-async fn stage(served: &Served) -> Result<Stage> {
-    Stage::open(served.api.client().await?, served.api.kubectl(), "api").await
-}
-
-#[tokio::test]
+#[tokio::test] // IN-39: outside the cluster, its certificates in files
 async fn the_webhook_defaults_validates_and_converts() -> Result<()> {
-    let served = served().await?;
-    let stage = stage(&served).await?;
+    let mut fleet = Fleet::install(&[]).await?;
+    fleet.launch(Launch { is_outside: true, ..Launch::default() })?;
+    fleet.ready().await?;
+    let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "api").await?;
     defaults(&stage).await?;
     unknown_members(&stage).await?;
     conversion(&stage).await?;
     refusals(&stage).await?;
-    immutable_selector(&stage).await?;
-    healing(&served).await
+    immutable_selector(&stage).await
 }
 
 /// CS-100, CS-101, CS-103
@@ -204,29 +113,4 @@ async fn immutable_selector(stage: &Stage) -> Result<()> {
     let Err(error) = stage.patch("fixed", patch).await else { bail!("the selector was changed") };
     ensure!(format!("{error:#}").contains("updates to cloneset spec for fields other than"), "{error:#}");
     Ok(())
-}
-
-/// PL-48, IN-32: a foreign change is healed within seconds.
-async fn healing(served: &Served) -> Result<()> {
-    let api: Api<ValidatingWebhookConfiguration> = Api::all(served.api.client().await?);
-    let name = "kruise-validating-webhook-configuration";
-    let entries = |of: &ValidatingWebhookConfiguration| {
-        of.webhooks.iter().flatten().filter(|entry| entry.client_config.ca_bundle.is_some()).count()
-    };
-    let served_entries = entries(&api.get(name).await?);
-    ensure!(served_entries > 0, "no entry is served");
-    let wiped = json!({"webhooks": null});
-    api.patch(name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(wiped)).await?;
-    wait::object(
-        "the entries come back",
-        &api,
-        name,
-        Duration::from_secs(30),
-        |found: Option<&ValidatingWebhookConfiguration>| match found {
-            Some(found) if entries(found) == served_entries => Seen::Done(()),
-            Some(found) => Seen::NotYet(format!("{} has {} entries", found.name_any(), entries(found))),
-            None => Seen::NotYet("it is gone".to_owned()),
-        },
-    )
-    .await
 }
