@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Map, Value, json};
 
 use crate::certs::material::certificates;
-use crate::settings::Settings;
+use crate::settings::{FailurePolicy, Settings};
 
 pub mod cluster;
 pub mod crds;
@@ -26,6 +26,8 @@ pub struct Target {
     pub address: Address,
     /// `caBundle` to publish, in PEM.
     pub bundle: Vec<u8>,
+    /// What this process was told to put in the place of the failure policy of `mpod.kb.io` (IN-15).
+    pub pod_failure_policy: Option<FailurePolicy>,
 }
 
 /// Where the API server calls.
@@ -58,6 +60,11 @@ impl Address {
 }
 
 impl Target {
+    /// What the settings ask for, with this `caBundle`.
+    pub fn of(settings: &Settings, bundle: Vec<u8>) -> Self {
+        Self { address: Address::of(settings), bundle, pod_failure_policy: settings.pod_failure_policy }
+    }
+
     /// The client configuration for a path. An existing Service reference keeps a port that it names (PL-48 sets
     /// namespace and name only).
     fn client_config(&self, path: &str, present: Option<&Map<String, Value>>) -> Value {
