@@ -106,7 +106,7 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
         Layer::Cluster => {
             let cluster = cluster::up(Wish::default(), progress).await?;
             images::ensure(&cluster, progress).await?;
-            words.extend(["--package", "e2e", "--test", "cluster", "--test", "removal"]);
+            words.extend(["--package", "e2e", "--test", "cluster", "--test", "isolation", "--test", "removal"]);
             threads = Some("--test-threads=2");
         }
         Layer::Simulate => return simulate::sample().await,

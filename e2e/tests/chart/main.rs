@@ -5,6 +5,7 @@
 
 mod entries;
 mod manifests;
+mod outage;
 mod refusals;
 mod rendered;
 mod stored;

@@ -50,7 +50,7 @@ async fn two_replicas_survive_a_node_a_zone_a_drain_and_an_upgrade() -> Result<(
 }
 
 #[tokio::test] // IN-7
-async fn versions_of_vendors_are_read_as_numbers() -> Result<()> {
+async fn a_suffix_of_a_vendor_does_not_hide_the_version() -> Result<()> {
     for (version, newer) in [("1.26.9", false), ("1.27.0", true), ("1.33.1-gke.1000", true), ("1.32.3-eks-abc", true)] {
         let rendered = Rendered::on(version, &json!({})).await?;
         let spread = &rendered.webhook()?["spec"]["template"]["spec"]["topologySpreadConstraints"][0];

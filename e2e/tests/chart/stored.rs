@@ -7,8 +7,8 @@ use e2e::install::Helm;
 use e2e::progress::Progress;
 use e2e::tools::Tools;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
-use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use webhook::configuration::webhooks::{Flavour, Standing, plan};
 use webhook::configuration::{Address, Target};
@@ -22,32 +22,37 @@ fn target() -> Result<Target> {
     Ok(Target { address, bundle, pod_failure_policy: None })
 }
 
-/// Installs both configurations and publishes their entries, as a replica would; what is stored must need no write.
-async fn published_once(rendered: &Rendered) -> Result<()> {
-    let client = ApiServer::shared().await?.client().await?;
+/// The API of a configuration.
+fn api(client: &Client, flavour: Flavour) -> Api<DynamicObject> {
+    let resource = match flavour {
+        Flavour::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+        Flavour::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+    };
+    Api::all_with(client.clone(), &resource)
+}
+
+/// Installs both configurations and publishes their entries as a replica would; gives the objects as stored.
+pub(crate) async fn publish(client: &Client, rendered: &Rendered) -> Result<Vec<(Flavour, Value)>> {
     let target = target()?;
+    let mut all = Vec::new();
     for flavour in [Flavour::Mutating, Flavour::Validating] {
-        let resource = match flavour {
-            Flavour::Mutating => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
-            Flavour::Validating => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
-        };
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let api = api(client, flavour);
         let manifest = rendered.get(flavour.kind(), flavour.object())?.clone();
         let made = api.create(&PostParams::default(), &serde_json::from_value(manifest)?).await?;
-        let outcome = async {
-            let first = plan(flavour, &serde_json::to_value(made)?, &target, |_| Standing::Served)?;
-            let patch = first.patch.context("nothing to publish")?;
-            let wanted = patch["webhooks"].clone();
-            let stored = api.patch(flavour.object(), &PatchParams::default(), &Patch::Merge(patch)).await?;
-            let stored = serde_json::to_value(stored)?;
-            ensure!(stored["webhooks"] == wanted, "stored {}\nwanted {wanted}", stored["webhooks"]);
-            let again = plan(flavour, &stored, &target, |_| Standing::Served)?;
-            ensure!(again.patch.is_none(), "{:?}", again.patch);
-            Ok(())
-        }
-        .await;
-        api.delete(flavour.object(), &DeleteParams::default()).await?;
-        outcome?;
+        let first = plan(flavour, &serde_json::to_value(made)?, &target, |_| Standing::Served)?;
+        let patch = first.patch.context("nothing to publish")?;
+        let stored = api.patch(flavour.object(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        let stored = serde_json::to_value(stored)?;
+        ensure!(stored["webhooks"] == patch["webhooks"], "stored {}\nwanted {}", stored["webhooks"], patch["webhooks"]);
+        all.push((flavour, stored));
+    }
+    Ok(all)
+}
+
+/// Removes both configurations.
+pub(crate) async fn withdraw(client: &Client) -> Result<()> {
+    for flavour in [Flavour::Mutating, Flavour::Validating] {
+        api(client, flavour).delete(flavour.object(), &DeleteParams::default()).await?;
     }
     Ok(())
 }
@@ -62,23 +67,30 @@ fn example() -> Result<Value> {
 
 #[tokio::test] // IN-33, PL-48
 async fn the_api_server_stores_the_entries_as_they_are_computed() -> Result<()> {
-    for file in ci_files()? {
-        let rendered = Rendered::with_file(&file).await?;
-        // With external certificates the entries are the manifest's, and nothing is published.
-        if rendered.entries().is_ok() {
-            published_once(&rendered).await.context(file)?;
-        }
-    }
     let example = example()?;
     ensure!(example["webhookConfiguration"]["matchConditions"].is_object(), "{example}");
-    published_once(&Rendered::with(&example).await?).await.context("the example of the README")
+    let mut renderings = vec![("the example of the README".to_owned(), Rendered::with(&example).await?)];
+    for file in ci_files()? {
+        renderings.push((file.clone(), Rendered::with_file(&file).await?));
+    }
+    // With external certificates the entries are the manifest's, and nothing is published.
+    renderings.retain(|(_, rendered)| rendered.entries().is_ok());
+    let api = ApiServer::start().await?;
+    let client = api.client().await?;
+    for (values, rendered) in renderings {
+        for (flavour, stored) in publish(&client, &rendered).await.with_context(|| values.clone())? {
+            let again = plan(flavour, &stored, &target()?, |_| Standing::Served)?;
+            ensure!(again.patch.is_none(), "{values}: {:?}", again.patch);
+        }
+        withdraw(&client).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test] // IN-47
 async fn entries_of_another_chart_keep_their_bundle_and_ours_are_not_rendered_beside_them() -> Result<()> {
     let api = ApiServer::start().await?;
-    let resource = ApiResource::erase::<MutatingWebhookConfiguration>(&());
-    let live: Api<DynamicObject> = Api::all_with(api.client().await?, &resource);
+    let live = self::api(&api.client().await?, Flavour::Mutating);
     let rendered = Rendered::with(&json!({})).await?;
     let mut other = rendered.get(Flavour::Mutating.kind(), Flavour::Mutating.object())?.clone();
     let patch =
