@@ -75,8 +75,7 @@ impl Attempts {
         self.pod(&self.namespace, json!({})).await.context("a Pod")?;
         self.change_pod().await.context("a change of a Pod")?;
         self.pods().delete(&self.pod, &DeleteParams::default().dry_run()).await.context("a deletion of a Pod")?;
-        self.pods().evict(&self.pod, &dry_eviction()).await.context("an eviction")?;
-        Ok(())
+        self.evict().await.context("an eviction")
     }
 
     /// The same, all of it refused because nobody answered.
@@ -88,7 +87,18 @@ impl Attempts {
         unanswered("a change of a Pod", "vpod.kb.io", self.change_pod().await)?;
         let deleted = self.pods().delete(&self.pod, &DeleteParams::default().dry_run()).await;
         unanswered("a deletion of a Pod", "vpod.kb.io", deleted)?;
-        unanswered("an eviction", "vpodeviction.kb.io", self.pods().evict(&self.pod, &dry_eviction()).await)
+        unanswered("an eviction", "vpodeviction.kb.io", self.evict().await)
+    }
+
+    /// Evicts the Pod from before.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub async fn evict(&self) -> Result<()> {
+        let post_options = PostParams { dry_run: true, ..PostParams::default() };
+        let dry = EvictParams { delete_options: Some(DeleteParams::default().dry_run()), post_options };
+        self.pods().evict(&self.pod, &dry).await?;
+        Ok(())
     }
 
     /// CloneSets can be neither created nor deleted because nobody answers.
@@ -180,9 +190,4 @@ fn annotation() -> Value {
 
 fn dry_patch() -> PatchParams {
     PatchParams { dry_run: true, ..PatchParams::default() }
-}
-
-fn dry_eviction() -> EvictParams {
-    let post_options = PostParams { dry_run: true, ..PostParams::default() };
-    EvictParams { delete_options: Some(DeleteParams::default().dry_run()), post_options }
 }

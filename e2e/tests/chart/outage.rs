@@ -89,10 +89,12 @@ async fn without_a_webhook_only_what_the_user_chose_to_fail_fails() -> Result<()
     })
     .await?;
 
-    // Evictions are held as before: their object is not the Pod.
-    with(&client, json!({"objectSelector": {"pods": absent}}), || async {
-        attempts.pods_are_held().await?;
-        attempts.pod("shop", json!({"left-out": "yes"})).await.map(drop)
+    // An Eviction has no labels: were it compared with the selector, no budget would be asked.
+    let guarded = json!({"matchLabels": {"guarded": "yes"}});
+    with(&client, json!({"objectSelector": {"pods": guarded}}), || async {
+        attempts.pod("shop", json!({})).await?;
+        unanswered("a Pod", "mpod.kb.io", attempts.pod("shop", json!({"guarded": "yes"})).await)?;
+        unanswered("an eviction", "vpodeviction.kb.io", attempts.evict().await)
     })
     .await?;
 
