@@ -75,8 +75,7 @@ async fn the_api_server_stores_the_entries_as_they_are_computed() -> Result<()> 
     }
     // With external certificates the entries are the manifest's, and nothing is published.
     renderings.retain(|(_, rendered)| rendered.entries().is_ok());
-    let api = ApiServer::start().await?;
-    let client = api.client().await?;
+    let client = ApiServer::shared().await?.client().await?;
     for (values, rendered) in renderings {
         for (flavour, stored) in publish(&client, &rendered).await.with_context(|| values.clone())? {
             let again = plan(flavour, &stored, &target()?, |_| Standing::Served)?;
@@ -110,5 +109,27 @@ async fn entries_of_another_chart_keep_their_bundle_and_ours_are_not_rendered_be
         left.get("webhooks").is_none() && left["metadata"]["annotations"]["kruise.io/left-to-webhook"] == "true",
         "{left}"
     );
+    Ok(())
+}
+
+#[tokio::test] // IN-15
+async fn the_notes_say_what_fails_without_the_webhook() -> Result<()> {
+    let api = ApiServer::shared().await?;
+    let helm = Helm::new(&Tools::ensure(&Progress::start()).await?, api.kubeconfig());
+    let chart = e2e::paths::workspace()?.join("charts/kruise");
+    for (values, says) in [
+        (json!({}), ["Pods outside kube-system and kruise-system cannot be created", "CloneSets cannot be written"]),
+        (
+            json!({"webhookConfiguration": {"failurePolicy": {"pods": "Ignore", "kinds": "Ignore"}}}),
+            ["Pods pass without admission", "CloneSets are stored without defaults"],
+        ),
+    ] {
+        let install = helm.command("install --dry-run=client --values -").input(values.to_string());
+        let text = install.arg("kruise").arg(&chart).output().await?;
+        let (_, notes) = text.split_once("NOTES:").context("no notes")?;
+        for words in says {
+            ensure!(notes.contains(words), "{values}: {notes}");
+        }
+    }
     Ok(())
 }

@@ -133,6 +133,19 @@ impl Published {
 mod tests {
     use super::*;
 
+    #[test] // IN-15, IN-39
+    fn what_the_environment_says_reaches_the_entries() {
+        let target = |name: &'static str, text: &'static str| {
+            let settings = Settings::read(|asked| (asked == name).then(|| text.to_owned())).unwrap();
+            Target::of(&settings, b"PEM".to_vec())
+        };
+        let told = target("WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS", "Ignore");
+        assert_eq!((told.pod_failure_policy, told.bundle.as_slice()), (Some(FailurePolicy::Ignore), &b"PEM"[..]));
+        let outside = target("WEBHOOK_HOST", "hooks.example");
+        assert_eq!(outside.address, Address::Host { host: "hooks.example".into(), port: 9876 });
+        assert_eq!(outside.pod_failure_policy, None);
+    }
+
     #[test]
     fn the_path_is_read_from_a_service_or_a_url() {
         for (config, want) in [
