@@ -102,16 +102,14 @@ impl Helm {
         run.arg(RELEASE).run().await
     }
 
-    /// What the chart renders, without a cluster.
+    /// What the chart renders, hooks included. `values` is a values file as text; `flags` say for what it is rendered:
+    /// `--kube-version=1.34.0` without a cluster, `--dry-run=server` for the one of the kubeconfig.
     ///
     /// # Errors
     /// A template fails; the error holds Helm's words.
-    pub async fn template(&self, values: &[&str]) -> Result<String> {
-        let mut run = self.command("template").arg(RELEASE).arg(paths::workspace()?.join(CHART));
-        for value in values {
-            run = run.arg("--set").arg(value);
-        }
-        run.output().await
+    pub async fn template(&self, flags: &[&str], values: &str) -> Result<String> {
+        let run = self.command("template --values -").args(flags).input(values);
+        run.arg(RELEASE).arg(paths::workspace()?.join(CHART)).output().await
     }
 }
 

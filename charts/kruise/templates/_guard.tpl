@@ -1,6 +1,5 @@
 {{/*
-Refuses what would lose data (ruling 14) or mean something else than was written (IN-15). Included where the
-CustomResourceDefinitions are rendered.
+Refuses what would lose data (ruling 14). Included where the CustomResourceDefinitions are rendered.
 
 An upgrade from a release whose chart carries more kinds than this one would delete the definitions that are missing
 here, and with them all their objects. Only the two groups of that chart count: other projects share the domain.
@@ -18,10 +17,5 @@ here, and with them all their objects. Only the two groups of that chart count: 
 {{- end }}
 {{- if $missing }}
 {{- fail (printf "the cluster has CustomResourceDefinitions that kruise-rs %s does not carry yet: %s. Going on would delete them with all their objects; nothing was changed." .root.Chart.AppVersion (join ", " (sortAlpha $missing))) }}
-{{- end }}
-{{- with .values.webhookConfiguration.failurePolicy.pods }}
-{{- if not (has . (list "Ignore" "Fail")) }}
-{{- fail (printf "webhookConfiguration.failurePolicy.pods must be Ignore or Fail, not %v" .) }}
-{{- end }}
 {{- end }}
 {{- end }}

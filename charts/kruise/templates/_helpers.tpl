@@ -85,11 +85,15 @@ topologySpreadConstraints:
       matchLabels:
         control-plane: controller-manager
         app.kubernetes.io/component: {{ .component }}
-    {{- /* Vendors write minors such as "32+" (IN-7). */}}
-    {{- $minor := regexFind "^[0-9]+" .root.Capabilities.KubeVersion.Minor | int }}
-    {{- if or (gt (int .root.Capabilities.KubeVersion.Major) 1) (ge $minor 27) }}
+    {{- if include "kruise.isKubeAtLeast" (dict "root" .root "minor" 27) }}
     matchLabelKeys: [pod-template-hash]
     {{- end }}
+{{- end }}
+
+{{/* Whether the cluster is 1.<minor> or newer: "true" or "". Vendors write minors such as "32+" (IN-7). */}}
+{{- define "kruise.isKubeAtLeast" -}}
+{{- $version := .root.Capabilities.KubeVersion }}
+{{- if or (gt (int $version.Major) 1) (ge (regexFind "^[0-9]+" $version.Minor | int) .minor) }}true{{ end }}
 {{- end }}
 
 {{/* What the restricted Pod security standard asks for, with no capability at all. */}}

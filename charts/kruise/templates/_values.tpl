@@ -41,7 +41,14 @@ webhook:
   extraArgs: []
   extraEnvs: []
   podDisruptionBudget: {enabled: true}
-webhookConfiguration: {timeoutSeconds: 30, failurePolicy: {}, aksIntegration: false}
+webhookConfiguration:
+  timeoutSeconds: 30
+  timeouts: {}
+  failurePolicy: {}
+  namespaceSelector: {}
+  objectSelector: {}
+  matchConditions: {}
+  aksIntegration: false
 daemon:
   log: {level: "4"}
   port: 10221

@@ -33,6 +33,28 @@ pub struct Settings {
     pub keeping: Keeping,
     /// How long before its end a certificate is replaced (`CERTS_RENEW_BEFORE`).
     pub renew_before: SignedDuration,
+    /// Takes the place of what the template says for `mpod.kb.io` (`WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS`, IN-15).
+    /// Without effect where somebody else keeps the configurations.
+    pub pod_failure_policy: Option<FailurePolicy>,
+}
+
+/// What becomes of a request while the webhook does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// It goes on without admission.
+    Ignore,
+    /// It is refused.
+    Fail,
+}
+
+impl FailurePolicy {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "Ignore",
+            Self::Fail => "Fail",
+        }
+    }
 }
 
 /// Where self-managed certificates are kept (IN-39).
@@ -53,6 +75,9 @@ pub enum SettingsError {
     /// `WEBHOOK_CERT_WRITER` is neither `fs` nor `secret`.
     #[error("WEBHOOK_CERT_WRITER must be fs or secret: {0:?}")]
     Writer(String),
+    /// `WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS` is no failure policy (IN-15).
+    #[error("WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS must be Ignore or Fail: {0:?}")]
+    FailurePolicy(String),
 }
 
 impl Settings {
@@ -71,6 +96,12 @@ impl Settings {
             (Some("secret"), _) | (None, None) => Keeping::Secret,
             (Some(other), _) => return Err(SettingsError::Writer(other.to_owned())),
         };
+        let pod_failure_policy = match get("WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS").as_deref() {
+            None => None,
+            Some("Ignore") => Some(FailurePolicy::Ignore),
+            Some("Fail") => Some(FailurePolicy::Fail),
+            Some(other) => return Err(SettingsError::FailurePolicy(other.to_owned())),
+        };
         Ok(Self {
             namespace: or("POD_NAMESPACE", "kruise-system"),
             pod: get("POD_NAME"),
@@ -83,6 +114,7 @@ impl Settings {
                 .as_deref()
                 .and_then(span)
                 .unwrap_or_else(|| days(RENEW_BEFORE_DAYS)),
+            pod_failure_policy,
         })
     }
 
@@ -149,6 +181,20 @@ mod tests {
         assert_eq!(read(&[("WEBHOOK_CERT_WRITER", "fs"), dir]).unwrap().keeping, files);
         assert_eq!(read(&[("WEBHOOK_HOST", "h"), ("WEBHOOK_CERT_WRITER", "secret")]).unwrap().keeping, Keeping::Secret);
         assert_eq!(read(&[("WEBHOOK_CERT_WRITER", "disk")]), Err(SettingsError::Writer("disk".into())));
+    }
+
+    #[test] // IN-15
+    fn the_failure_policy_of_pods_is_ignore_or_fail_or_unset() {
+        let policy = |value: &str| {
+            read(&[("WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS", value)]).map(|settings| settings.pod_failure_policy)
+        };
+        assert_eq!(policy(""), Ok(None));
+        assert_eq!(policy("Ignore"), Ok(Some(FailurePolicy::Ignore)));
+        assert_eq!(policy("Fail"), Ok(Some(FailurePolicy::Fail)));
+        assert_eq!(
+            policy("ignore").unwrap_err().to_string(),
+            "WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS must be Ignore or Fail: \"ignore\""
+        );
     }
 
     #[test] // PL-44

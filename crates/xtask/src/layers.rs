@@ -32,7 +32,7 @@ enum Layer {
     Unit,
     /// Histories of faults over the real controllers.
     Simulate,
-    /// kube-apiserver and etcd alone.
+    /// kube-apiserver and etcd alone, and what the chart renders.
     Api,
     /// Real nodes.
     Cluster,
@@ -101,12 +101,13 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
         Layer::Unit => words.extend(["--workspace", "--exclude", "e2e"]),
         Layer::Api => {
             Tools::ensure(progress).await?;
-            words.extend(["--package", "e2e", "--lib", "--test", "api", "--test", "conformance"]);
+            words.extend(["--package", "e2e", "--lib", "--test", "api", "--test", "chart", "--test", "conformance"]);
         }
         Layer::Cluster => {
             let cluster = cluster::up(Wish::default(), progress).await?;
             images::ensure(&cluster, progress).await?;
-            words.extend(["--package", "e2e", "--test", "cluster", "--test", "removal", "--test", "upgrade"]);
+            words.extend(["--package", "e2e", "--test", "cluster", "--test", "isolation", "--test", "removal"]);
+            words.extend(["--test", "upgrade"]);
             threads = Some("--test-threads=2");
         }
         Layer::Simulate => return simulate::sample().await,

@@ -16,7 +16,7 @@ const REPLICAS: usize = 3;
 
 #[tokio::test] // PL-42, PL-E1, IN-33, IN-71
 async fn replicas_that_start_at_once_end_with_one_authority_and_then_write_no_more() -> Result<()> {
-    let mut fleet = Fleet::install(&[]).await?;
+    let mut fleet = Fleet::install("").await?;
     for _ in 0..REPLICAS {
         fleet.launch(Launch::default())?;
     }
@@ -43,7 +43,7 @@ async fn replicas_that_start_at_once_end_with_one_authority_and_then_write_no_mo
 
 #[tokio::test] // PL-40, PL-48, PL-49, IN-32
 async fn what_somebody_breaks_is_healed_within_seconds() -> Result<()> {
-    let mut fleet = Fleet::install(&[]).await?;
+    let mut fleet = Fleet::install("").await?;
     for _ in 0..REPLICAS {
         fleet.launch(Launch::default())?;
     }
@@ -92,7 +92,7 @@ async fn what_somebody_breaks_is_healed_within_seconds() -> Result<()> {
 
 #[tokio::test] // PL-42, IN-34, IN-36, ruling 21
 async fn a_secret_that_somebody_breaks_is_made_anew_and_no_call_fails() -> Result<()> {
-    let mut fleet = Fleet::install(&[]).await?;
+    let mut fleet = Fleet::install("").await?;
     for _ in 0..REPLICAS {
         fleet.launch(Launch::default())?;
     }
@@ -119,7 +119,7 @@ async fn a_secret_that_somebody_breaks_is_made_anew_and_no_call_fails() -> Resul
 
 #[tokio::test] // PL-43, IN-36, ruling 21
 async fn an_expiring_certificate_is_replaced_with_both_authorities_trusted_and_no_call_fails() -> Result<()> {
-    let mut fleet = Fleet::install(&[]).await?;
+    let mut fleet = Fleet::install("").await?;
     // Of an authority whose key is gone, so that it can't sign again.
     let before = expiring(&fleet).await?;
     fleet.launch(Launch { renew_before: "30d", ..Launch::default() })?;

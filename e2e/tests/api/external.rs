@@ -13,7 +13,7 @@ const GATE: &str = "EnableExternalCerts=true";
 
 #[tokio::test] // PL-46, IN-38
 async fn external_certificates_are_waited_for_followed_and_never_written() -> Result<()> {
-    let mut fleet = Fleet::install(&[&format!("featureGates={GATE}")]).await?;
+    let mut fleet = Fleet::install(&format!("featureGates: {GATE}")).await?;
     let folder = tempfile::tempdir()?;
     let authority = Authority::create(folder.path())?;
     let trusted = std::fs::read_to_string(folder.path().join("ca.crt"))?;

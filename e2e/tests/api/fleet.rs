@@ -95,12 +95,12 @@ async fn binary() -> Result<&'static PathBuf> {
 }
 
 impl Fleet {
-    /// Starts an API server and applies what the chart renders with these values; no webhook runs yet.
-    pub(crate) async fn install(values: &[&str]) -> Result<Self> {
+    /// Starts an API server and applies what the chart renders with these values (YAML); no webhook runs yet.
+    pub(crate) async fn install(values: &str) -> Result<Self> {
         binary().await?;
         let api = ApiServer::start_with(&["--enable-aggregator-routing=true"]).await?;
         let helm = Helm::new(&Tools::ensure(&Progress::silent()).await?, api.kubeconfig());
-        let all = helm.template(values).await?;
+        let all = helm.template(&[], values).await?;
         let is_wanted =
             |document: &&str| KINDS.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
         let manifests = all.split("\n---").filter(is_wanted).collect::<Vec<_>>().join("\n---");

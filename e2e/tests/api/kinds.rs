@@ -8,7 +8,7 @@ use crate::fleet::{Fleet, Launch};
 
 #[tokio::test] // IN-39: outside the cluster, its certificates in files
 async fn the_webhook_defaults_validates_and_converts() -> Result<()> {
-    let mut fleet = Fleet::install(&[]).await?;
+    let mut fleet = Fleet::install("").await?;
     fleet.launch(Launch { is_outside: true, ..Launch::default() })?;
     fleet.ready().await?;
     let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "api").await?;

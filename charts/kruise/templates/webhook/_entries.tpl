@@ -8,38 +8,6 @@ manifests held those fields: leaving them out now would remove them, so they are
 {{- if or (not .) (eq (dig "metadata" "annotations" "kruise.io/left-to-webhook" "" .) "true") }}true{{ end }}
 {{- end }}
 
-{{/* Which namespaces an entry sees (IN-60, IN-62). */}}
-{{- define "kruise.namespaceSelector" -}}
-{{- $controlPlane := list }}
-{{- if .pods }}
-{{- $controlPlane = append $controlPlane "openkruise" }}
-{{- end }}
-{{- if .values.webhookConfiguration.aksIntegration }}
-{{- $controlPlane = append $controlPlane "true" }}
-{{- end }}
-{{- if $controlPlane }}
-matchExpressions:
-  - key: control-plane
-    operator: NotIn
-    values:
-      {{- range $controlPlane }}
-      - {{ quote . }}
-      {{- end }}
-  {{- if .pods }}
-  - key: kubernetes.io/metadata.name
-    operator: NotIn
-    values: [kube-system, {{ .values.installation.namespace }}]
-  {{- end }}
-  {{- if .values.webhookConfiguration.aksIntegration }}
-  - key: kubernetes.azure.com/managedby
-    operator: NotIn
-    values: [aks]
-  {{- end }}
-{{- else -}}
-{}
-{{- end }}
-{{- end }}
-
 {{/*
 One entry, with the defaults of the API written out: what kruise-webhook computes from it then compares equal to what
 the API server returns, and nothing is written twice (IN-33).
@@ -56,11 +24,16 @@ the API server returns, and nothing is written twice (IN-33).
     {{- with .caBundle }}
     caBundle: {{ . }}
     {{- end }}
-  failurePolicy: {{ .failurePolicy | default "Fail" }}
+  failurePolicy: {{ .settings.failurePolicy }}
+  {{- with .settings.matchConditions }}
+  matchConditions:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   matchPolicy: Equivalent
   namespaceSelector:
-    {{- include "kruise.namespaceSelector" . | trim | nindent 4 }}
-  objectSelector: {}
+    {{- toYaml .settings.namespaceSelector | nindent 4 }}
+  objectSelector:
+    {{- toYaml .settings.objectSelector | nindent 4 }}
   {{- if .mutating }}
   reinvocationPolicy: Never
   {{- end }}
@@ -71,14 +44,18 @@ the API server returns, and nothing is written twice (IN-33).
       resources: [{{ .resource }}]
       scope: "*"
   sideEffects: None
-  timeoutSeconds: {{ int .values.webhookConfiguration.timeoutSeconds }}
+  timeoutSeconds: {{ int .settings.timeoutSeconds }}
 {{- end }}
 
-{{/* Entries of the kinds and Pod paths that this release serves (IN-28, IN-29). Argument: values, bundles by name. */}}
+{{/*
+Entries of the kinds and Pod paths that this release serves (IN-28, IN-29). Arguments: root, values, bundles by name.
+*/}}
 {{- define "kruise.entries.mutating" -}}
 {{- $common := dict "values" .values "mutating" true }}
-{{- $cloneset := merge (dict "group" "apps.kruise.io" "versions" (list "v1alpha1" "v1beta1") "resource" "clonesets") $common }}
-{{- $pods := merge (dict "group" "" "versions" (list "v1") "pods" true "failurePolicy" .values.webhookConfiguration.failurePolicy.pods) $common }}
+{{- $kinds := include "kruise.entrySettings" (dict "root" .root "values" .values "group" "kinds") | fromYaml }}
+{{- $cloneset := merge (dict "group" "apps.kruise.io" "versions" (list "v1alpha1" "v1beta1") "resource" "clonesets" "settings" $kinds) $common }}
+{{- $podSettings := include "kruise.entrySettings" (dict "root" .root "values" .values "group" "pods") | fromYaml }}
+{{- $pods := merge (dict "group" "" "versions" (list "v1") "settings" $podSettings) $common }}
 {{- if include "kruise.gate.podWebhook" .values }}
 {{ include "kruise.entry" (merge (dict "name" "mpod.kb.io" "path" "/mutate-pod" "resource" "pods" "operations" (list "CREATE") "caBundle" (get .bundles "mpod.kb.io")) $pods) }}
 {{- end }}
@@ -86,11 +63,15 @@ the API server returns, and nothing is written twice (IN-33).
 {{- end }}
 
 {{- define "kruise.entries.validating" -}}
-{{- $cloneset := dict "values" .values "group" "apps.kruise.io" "versions" (list "v1alpha1" "v1beta1") "resource" "clonesets" }}
-{{- $pods := dict "values" .values "group" "" "versions" (list "v1") "path" "/validate-pod" "pods" true "failurePolicy" .values.webhookConfiguration.failurePolicy.pods }}
+{{- $kinds := include "kruise.entrySettings" (dict "root" .root "values" .values "group" "kinds") | fromYaml }}
+{{- $cloneset := dict "values" .values "group" "apps.kruise.io" "versions" (list "v1alpha1" "v1beta1") "resource" "clonesets" "settings" $kinds }}
+{{- $podSettings := include "kruise.entrySettings" (dict "root" .root "values" .values "group" "pods") | fromYaml }}
+{{- $pods := dict "values" .values "group" "" "versions" (list "v1") "path" "/validate-pod" "settings" $podSettings }}
+{{- /* The object of an eviction is the Eviction, whose labels are not those of the Pod: no budget may be bypassed so. */}}
+{{- $evictions := set (omit $pods "settings") "settings" (set (deepCopy $podSettings) "objectSelector" dict) }}
 {{- if include "kruise.gate.podWebhook" .values }}
 {{ include "kruise.entry" (merge (dict "name" "vpod.kb.io" "resource" "pods" "operations" (list "UPDATE" "DELETE") "caBundle" (get .bundles "vpod.kb.io")) $pods) }}
-{{ include "kruise.entry" (merge (dict "name" "vpodeviction.kb.io" "resource" "pods/eviction" "operations" (list "CREATE") "caBundle" (get .bundles "vpodeviction.kb.io")) $pods) }}
+{{ include "kruise.entry" (merge (dict "name" "vpodeviction.kb.io" "resource" "pods/eviction" "operations" (list "CREATE") "caBundle" (get .bundles "vpodeviction.kb.io")) $evictions) }}
 {{- end }}
 {{ include "kruise.entry" (merge (dict "name" "vcloneset.kb.io" "path" "/validate-apps-kruise-io-cloneset" "operations" (list "CREATE" "UPDATE" "DELETE") "caBundle" (get .bundles "vcloneset.kb.io")) $cloneset) }}
 {{- end }}
@@ -106,7 +87,7 @@ an injector put into the live object are carried over.
 {{- define "kruise.webhookConfiguration" -}}
 {{- $live := lookup "admissionregistration.k8s.io/v1" .kind "" .name }}
 {{- $external := include "kruise.gate.externalCerts" .values }}
-{{- $wanted := include .entries (dict "values" .values "bundles" dict) | fromYamlArray }}
+{{- $wanted := include .entries (dict "root" .root "values" .values "bundles" dict) | fromYamlArray }}
 {{- $annotations := deepCopy .values.externalCerts.annotations }}
 {{- if $external }}
 {{- $_ := set $annotations "template" "" }}
@@ -124,7 +105,8 @@ metadata:
     {{- include "kruise.labels" "webhook" | nindent 4 }}
   annotations:
     {{- range $key, $value := $annotations }}
-    {{ $key }}: {{ squote $value }}
+    {{- /* squote leaves quotes inside as they are, and a match condition may hold some. */}}
+    {{ $key }}: {{ toString $value | replace "'" "''" | squote }}
     {{- end }}
 {{- if $external }}
 {{- $bundles := dict }}
@@ -132,7 +114,7 @@ metadata:
 {{- $_ := set $bundles .name (.clientConfig.caBundle | default "") }}
 {{- end }}
 webhooks:
-  {{- include .entries (dict "values" .values "bundles" $bundles) | trim | nindent 2 }}
+  {{- include .entries (dict "root" .root "values" .values "bundles" $bundles) | trim | nindent 2 }}
 {{- else if not (include "kruise.leftToWebhook" $live) }}
 {{- $names := list }}
 {{- range $wanted }}

@@ -100,7 +100,7 @@ mod tests {
 
     fn target() -> Target {
         let address = Address::Service { namespace: "kruise-system".into(), name: "kruise-webhook-service".into() };
-        Target { address, bundle: b"PEM".to_vec() }
+        Target { address, bundle: b"PEM".to_vec(), pod_failure_policy: None }
     }
 
     fn crd(strategy: &str, config: Value) -> Value {
@@ -160,8 +160,7 @@ mod tests {
 
     #[test] // IN-39
     fn outside_the_cluster_the_crd_gets_a_url() {
-        let outside =
-            Target { address: Address::Host { host: "10.1.2.3".into(), port: 9876 }, bundle: b"PEM".to_vec() };
+        let outside = Target { address: Address::Host { host: "10.1.2.3".into(), port: 9876 }, ..target() };
         let live = applied(&crd("Webhook", json!({})));
         let mut after = live.clone();
         json_patch::merge(&mut after, &plan(&kind(), &live, &outside).unwrap());

@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Map, Value, json};
 
 use crate::certs::material::certificates;
-use crate::settings::Settings;
+use crate::settings::{FailurePolicy, Settings};
 
 pub mod cluster;
 pub mod crds;
@@ -26,6 +26,8 @@ pub struct Target {
     pub address: Address,
     /// `caBundle` to publish, in PEM.
     pub bundle: Vec<u8>,
+    /// What this process was told to put in the place of the failure policy of `mpod.kb.io` (IN-15).
+    pub pod_failure_policy: Option<FailurePolicy>,
 }
 
 /// Where the API server calls.
@@ -58,6 +60,11 @@ impl Address {
 }
 
 impl Target {
+    /// What the settings ask for, with this `caBundle`.
+    pub fn of(settings: &Settings, bundle: Vec<u8>) -> Self {
+        Self { address: Address::of(settings), bundle, pod_failure_policy: settings.pod_failure_policy }
+    }
+
     /// The client configuration for a path. An existing Service reference keeps a port that it names (PL-48 sets
     /// namespace and name only).
     fn client_config(&self, path: &str, present: Option<&Map<String, Value>>) -> Value {
@@ -125,6 +132,19 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test] // IN-15, IN-39
+    fn what_the_environment_says_reaches_the_entries() {
+        let target = |name: &'static str, text: &'static str| {
+            let settings = Settings::read(|asked| (asked == name).then(|| text.to_owned())).unwrap();
+            Target::of(&settings, b"PEM".to_vec())
+        };
+        let told = target("WEBHOOK_CONFIGURATION_FAILURE_POLICY_PODS", "Ignore");
+        assert_eq!((told.pod_failure_policy, told.bundle.as_slice()), (Some(FailurePolicy::Ignore), &b"PEM"[..]));
+        let outside = target("WEBHOOK_HOST", "hooks.example");
+        assert_eq!(outside.address, Address::Host { host: "hooks.example".into(), port: 9876 });
+        assert_eq!(outside.pod_failure_policy, None);
+    }
 
     #[test]
     fn the_path_is_read_from_a_service_or_a_url() {

@@ -10,6 +10,8 @@ use super::{Published, Target, bundle_of, path_of};
 
 /// Annotation with the list of all entries, as JSON.
 pub const TEMPLATE_ANNOTATION: &str = "template";
+/// The entry whose failure policy the environment may override (IN-15).
+const POD_MUTATION: &str = "mpod.kb.io";
 
 /// The two kinds of configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +108,15 @@ pub fn plan(
                 let mut entry = entry.clone();
                 if let Some(members) = entry.as_object_mut() {
                     members.insert("clientConfig".to_owned(), target.client_config(path, client_config.as_object()));
+                    if let Some(policy) = target.pod_failure_policy.filter(|_| name == POD_MUTATION) {
+                        members.insert("failurePolicy".to_owned(), policy.as_str().into());
+                    }
                 }
-                wanted.push(with_api_defaults(flavour, entry));
+                wanted.push(as_stored(flavour, entry));
             }
         }
     }
-    let is_settled = present.iter().map(|entry| with_api_defaults(flavour, entry.clone())).eq(wanted.iter().cloned());
+    let is_settled = present.iter().map(|entry| as_stored(flavour, entry.clone())).eq(wanted.iter().cloned());
     if (annotations.is_some() && !template.is_empty()) || !is_settled {
         let mut metadata = Map::new();
         // The patch is for the version that was judged; another writer makes it fail, and the next pass judges again.
@@ -166,9 +171,10 @@ fn template(flavour: Flavour, live: &Value) -> Result<Option<Vec<Value>>, Templa
     })
 }
 
-/// Fills in what the API server fills in (admissionregistration.k8s.io/v1), so that a template without these members
-/// and the stored entry compare equal. Without this, each pass would write.
-fn with_api_defaults(flavour: Flavour, mut entry: Value) -> Value {
+/// An entry as the API server stores it (admissionregistration.k8s.io/v1): what it fills in is there, what it leaves out
+/// because it is empty is not. So a template in other words and the stored entry compare equal; without this, each pass
+/// would write.
+fn as_stored(flavour: Flavour, mut entry: Value) -> Value {
     let Some(members) = entry.as_object_mut() else { return entry };
     let mut default = |name: &str, value: Value| {
         let member = members.entry(name).or_insert(Value::Null);
@@ -189,7 +195,29 @@ fn with_api_defaults(flavour: Flavour, mut entry: Value) -> Value {
             rule.entry("scope").or_insert_with(|| "*".into());
         }
     }
+    leave_out_empty(members, "matchConditions");
+    for selector in ["namespaceSelector", "objectSelector"] {
+        let Some(selector) = members.get_mut(selector).and_then(Value::as_object_mut) else { continue };
+        leave_out_empty(selector, "matchLabels");
+        leave_out_empty(selector, "matchExpressions");
+        let expressions = selector.get_mut("matchExpressions").and_then(Value::as_array_mut);
+        for expression in expressions.into_iter().flatten().filter_map(Value::as_object_mut) {
+            leave_out_empty(expression, "values");
+        }
+    }
     entry
+}
+
+fn leave_out_empty(members: &mut Map<String, Value>, name: &str) {
+    let is_empty = members.get(name).is_some_and(|member| match member {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    });
+    if is_empty {
+        members.remove(name);
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::configuration::Address;
 
 fn target() -> Target {
     let address = Address::Service { namespace: "kruise-system".into(), name: "kruise-webhook-service".into() };
-    Target { address, bundle: b"PEM".to_vec() }
+    Target { address, bundle: b"PEM".to_vec(), pod_failure_policy: None }
 }
 
 fn entry(name: &str, path: &str) -> Value {
@@ -105,6 +105,91 @@ fn what_is_right_is_not_written_again_with_or_without_api_defaults() {
     }
 }
 
+/// What a user may choose for an entry, beside its rules.
+fn chosen() -> Value {
+    json!({
+        "failurePolicy": "Ignore",
+        "matchConditions": [{ "name": "no-jobs", "expression": "request.operation != 'CREATE'" }],
+        "matchPolicy": "Exact",
+        "namespaceSelector": {
+            "matchLabels": { "team": "shop" },
+            "matchExpressions": [{ "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"] }],
+        },
+        "objectSelector": { "matchExpressions": [{ "key": "leave-out", "operator": "DoesNotExist" }] },
+        "reinvocationPolicy": "IfNeeded",
+        "timeoutSeconds": 3,
+    })
+}
+
+#[test] // PL-48, IN-33
+fn what_the_user_chose_reaches_the_live_entry_and_is_written_once() {
+    for flavour in [Flavour::Mutating, Flavour::Validating] {
+        let mut chosen = chosen();
+        if flavour == Flavour::Validating {
+            chosen.as_object_mut().unwrap().remove("reinvocationPolicy");
+        }
+        let mut wanted = entry("a", "/a");
+        json_patch::merge(&mut wanted, &chosen);
+        let before = live(Some(json!([wanted])), json!([]));
+        let after = applied(&before, &plan(flavour, &before, &target(), |_| Standing::Served).unwrap());
+        for (name, value) in chosen.as_object().unwrap() {
+            assert_eq!(after["webhooks"][0][name], *value, "{name}");
+        }
+        assert_eq!(plan(flavour, &after, &target(), |_| Standing::Served).unwrap().patch, None);
+    }
+}
+
+#[test] // IN-32
+fn a_change_of_what_the_user_chose_reaches_the_live_entry() {
+    let mut wanted = entry("a", "/a");
+    json_patch::merge(&mut wanted, &chosen());
+    for name in chosen().as_object().unwrap().keys() {
+        let template = Some(json!([wanted]));
+        let before = live(template.clone(), json!([]));
+        let mut present = applied(&before, &plan(Flavour::Mutating, &before, &target(), |_| Standing::Served).unwrap());
+        present["webhooks"][0].as_object_mut().unwrap().remove(name);
+        let plan = plan(Flavour::Mutating, &present, &target(), |_| Standing::Served).unwrap();
+        assert_eq!(applied(&present, &plan)["webhooks"][0][name], chosen()[name], "{name}");
+    }
+}
+
+#[test] // IN-33: the API server does not store empty members
+fn empty_members_of_a_template_are_not_written_again_and_again() {
+    let empty = json!({
+        "matchConditions": [],
+        "namespaceSelector": { "matchLabels": {}, "matchExpressions": [] },
+        "objectSelector": { "matchExpressions": [{ "key": "leave-out", "operator": "DoesNotExist", "values": [] }] },
+    });
+    let mut wordy = entry("a", "/a");
+    json_patch::merge(&mut wordy, &empty);
+    let before = live(Some(json!([wordy])), json!([]));
+    let mut stored = applied(&before, &plan(Flavour::Validating, &before, &target(), |_| Standing::Served).unwrap());
+    let members = stored["webhooks"][0].as_object_mut().unwrap();
+    members.remove("matchConditions");
+    members.insert("namespaceSelector".into(), json!({}));
+    let exists = json!({ "matchExpressions": [{ "key": "leave-out", "operator": "DoesNotExist" }] });
+    members.insert("objectSelector".into(), exists);
+    assert_eq!(plan(Flavour::Validating, &stored, &target(), |_| Standing::Served).unwrap().patch, None);
+}
+
+#[test] // IN-15
+fn the_environment_overrides_the_failure_policy_of_pod_creations_and_of_nothing_else() {
+    use crate::settings::FailurePolicy;
+    let template = json!([entry("mpod.kb.io", "/mutate-pod"), entry("mcloneset.kb.io", "/c")]);
+    let told = |policy| Target { pod_failure_policy: policy, ..target() };
+    for adopted in [false, true] {
+        let before = if adopted { live(None, template.clone()) } else { live(Some(template.clone()), json!([])) };
+        let ignore = told(Some(FailurePolicy::Ignore));
+        let after = applied(&before, &plan(Flavour::Mutating, &before, &ignore, |_| Standing::Served).unwrap());
+        assert_eq!(after["webhooks"][0]["failurePolicy"], "Ignore");
+        assert_eq!(after["webhooks"][1]["failurePolicy"], "Fail");
+        assert_eq!(plan(Flavour::Mutating, &after, &ignore, |_| Standing::Served).unwrap().patch, None);
+        // It never reaches the template: without the variable, what the chart says holds again.
+        let back = applied(&after, &plan(Flavour::Mutating, &after, &told(None), |_| Standing::Served).unwrap());
+        assert_eq!(back["webhooks"][0]["failurePolicy"], "Fail");
+    }
+}
+
 #[test] // IN-32
 fn a_change_by_hand_is_reverted() {
     let template = Some(json!([entry("a", "/a")]));
@@ -125,8 +210,7 @@ fn a_change_by_hand_is_reverted() {
 
 #[test] // IN-39
 fn outside_the_cluster_entries_get_a_url_and_inside_a_service_again() {
-    let outside =
-        Target { address: Address::Host { host: "hooks.example".into(), port: 9876 }, bundle: b"PEM".to_vec() };
+    let outside = Target { address: Address::Host { host: "hooks.example".into(), port: 9876 }, ..target() };
     let before = live(None, json!([entry("a", "/a")]));
     let host = applied(&before, &plan(Flavour::Mutating, &before, &outside, |_| Standing::Served).unwrap());
     let config = &host["webhooks"][0]["clientConfig"];

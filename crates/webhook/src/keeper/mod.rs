@@ -170,8 +170,7 @@ impl Keeper {
 
     async fn keep(&mut self, objects: &mut Objects, now: Timestamp) -> Result<Outcome, KeeperError> {
         let (material, previous) = self.obtain(&self.published(objects), now).await?;
-        let target =
-            Target { address: Address::of(&self.settings), bundle: plan::bundle(&material, previous.as_ref()) };
+        let target = Target::of(&self.settings, plan::bundle(&material, previous.as_ref()));
         let (wrote, held) = self.publish(objects, &target, now).await?;
         let everywhere = self.published(objects).everywhere(&target.bundle);
         self.publication.observe(&target.bundle, everywhere, now);
