@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use serde_json::Value;
 use tracing::{debug, error, info, warn};
 
@@ -45,7 +45,11 @@ impl Answers {
     }
 
     /// Answers a request; a panic below becomes a 500 and ends nothing else.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
         let Some((path, endpoint)) = self.paths.endpoint(request.uri().path()) else {
             warn!(path = request.uri().path(), "request for a path that is not served");
             return plain(StatusCode::NOT_FOUND, "404 page not found");
@@ -67,12 +71,11 @@ impl Answers {
         response
     }
 
-    async fn endpoint(
-        &self,
-        path: &str,
-        endpoint: Endpoint,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Plain> {
+    async fn endpoint<B>(&self, path: &str, endpoint: Endpoint, request: Request<B>) -> Result<Response<Body>, Plain>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
         let limit = match endpoint {
             Endpoint::Healthz => return Ok(plain(StatusCode::OK, "")),
             Endpoint::Convert => CONVERSION_LIMIT,
@@ -128,7 +131,11 @@ fn log(path: &str, request: &admission::Request, verdict: &Verdict) {
     }
 }
 
-async fn read(request: Request<Incoming>, limit: usize) -> Result<Bytes, Plain> {
+async fn read<B>(request: Request<B>, limit: usize) -> Result<Bytes, Plain>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
     match Limited::new(request.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(err) if err.is::<LengthLimitError>() => {
