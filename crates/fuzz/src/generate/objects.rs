@@ -152,7 +152,7 @@ pub(super) fn enrich(object: &mut Json, schema: &Schema, source: &mut Source) {
         let top = *source.pick(&["spec", "spec", "metadata", "status"]);
         if let Some(schema) = schema.member(top) {
             if object.some(top).is_none() {
-                object.set(top, Json::object([]));
+                object.set(top, words::value(schema, top, 1, source));
             }
             add(object.entry(top), schema, top, source);
         }

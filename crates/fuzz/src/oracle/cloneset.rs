@@ -48,7 +48,7 @@ fn templates(settings: Settings, asked: &Asked<'_>, before: &Json, after: &Json)
 /// CS-100..102.
 fn must_be_there(version: &str, object: &Json) -> Result<(), Violation> {
     let there = |path: &[&str]| {
-        let found = object.at(path).is_some_and(|value| *value != Json::Null && *value != Json::text(""));
+        let found = object.at(path).is_some_and(|value| *value != Json::Null);
         require(found, Promise::Writes, || format!("{} has no default", path.join(".")))
     };
     there(&["spec", "replicas"])?;
