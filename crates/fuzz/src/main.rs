@@ -106,6 +106,9 @@ fn tell(failed: &Failed) -> Result<()> {
     std::fs::write(&file, input.to_file()).with_context(|| format!("write {}", file.display()))?;
     println!("\nBROKEN: {violation}");
     println!("\nfound from seed {seed}; the shortest that does the same:\n\n{input:?}");
-    println!("\nit is in {}; play it with `cargo xtask fuzz --replay FILE`, keep it in crates/fuzz/corpus", file.display());
+    println!(
+        "\nit is in {}; play it with `cargo xtask fuzz --replay FILE`, keep it in crates/fuzz/corpus",
+        file.display()
+    );
     Ok(())
 }

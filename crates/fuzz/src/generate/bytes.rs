@@ -15,8 +15,32 @@ const PATHS: [&str; 7] = [
 ];
 /// Pieces of JSON, whole and broken, and what is none.
 const PIECES: [&[u8]; 26] = [
-    b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"\x00", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xef\xbb\xbf",
-    b"\\u0000", b"\\ud800", b"\"\"", b"1e999", b"-", b" ", b"\n", b"/**/", b"{\"a\":1}", b"\"uid\":\"2\",", b"\xf0\x9f\x98\x80", b"0",
+    b"\"",
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"null",
+    b"\x00",
+    b"\xff",
+    b"\xc3\x28",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b"\\u0000",
+    b"\\ud800",
+    b"\"\"",
+    b"1e999",
+    b"-",
+    b" ",
+    b"\n",
+    b"/**/",
+    b"{\"a\":1}",
+    b"\"uid\":\"2\",",
+    b"\xf0\x9f\x98\x80",
+    b"0",
 ];
 
 impl Generator {
@@ -71,7 +95,7 @@ impl Generator {
 fn place(len: usize, source: &mut Source) -> usize {
     // Two draws: bodies are longer than one can count.
     let (high, low) = (usize::from(source.below(1 << 10)), usize::from(source.below(1 << 10)));
-    ((high << 10) | low) * (len + 1) >> 20
+    (((high << 10) | low) * (len + 1)) >> 20
 }
 
 fn garbage(source: &mut Source) -> Vec<u8> {

@@ -87,10 +87,7 @@ pub(super) fn cloneset(version: Version, schema: &Schema, source: &mut Source) -
         ("metadata", Json::object([("labels", labels.clone())])),
         ("spec", Json::object([("containers", containers(source))])),
     ]);
-    let mut spec = Json::object([
-        ("selector", Json::object([("matchLabels", labels)])),
-        ("template", template),
-    ]);
+    let mut spec = Json::object([("selector", Json::object([("matchLabels", labels)])), ("template", template)]);
     let member = |name: &str| schema.member("spec").and_then(|spec| spec.member(name));
     if let Some(schema) = member("updateStrategy")
         && source.percent(60)

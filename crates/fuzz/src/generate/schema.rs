@@ -65,7 +65,11 @@ impl Schemas {
     /// # Errors
     /// Fails where a definition has a shape that Kubernetes does not take.
     pub fn new() -> Result<Self> {
-        Ok(Self { pod: native::<Pod>()?, alpha: cloneset("v1alpha1", Templates::Typed)?, beta: cloneset("v1beta1", Templates::Typed)? })
+        Ok(Self {
+            pod: native::<Pod>()?,
+            alpha: cloneset("v1alpha1", Templates::Typed)?,
+            beta: cloneset("v1beta1", Templates::Typed)?,
+        })
     }
 }
 
@@ -143,7 +147,9 @@ fn read(node: &Value) -> Result<Schema> {
         Some("array") => Schema::List(Box::new(read(node.get("items").context("a list of nothing")?)?)),
         Some("string") if node.get("format").is_some_and(|format| format == "date-time") => Schema::Date,
         Some("string") => Schema::Text,
-        Some("integer") => Schema::Integer(if node.get("format").is_some_and(|format| format == "int32") { 32 } else { 64 }),
+        Some("integer") => {
+            Schema::Integer(if node.get("format").is_some_and(|format| format == "int32") { 32 } else { 64 })
+        }
         Some("number") => Schema::Number,
         Some("boolean") => Schema::Flag,
         _ => Schema::Any,

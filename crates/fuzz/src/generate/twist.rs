@@ -97,7 +97,9 @@ fn strange(value: &Json, source: &mut Source) -> Json {
         1 => Json::object([("x", value.clone())]),
         2 => Json::text(value.write()),
         3 => deep(source),
-        4 => Json::Raw((*source.pick(&["\"\\ud800\"", "01", "NaN", "1.", "\"\\x\"", "tru", "-", "[1,]", ""])).to_owned()),
+        4 => {
+            Json::Raw((*source.pick(&["\"\\ud800\"", "01", "NaN", "1.", "\"\\x\"", "tru", "-", "[1,]", ""])).to_owned())
+        }
         _ => words::odd(source),
     }
 }

@@ -32,7 +32,10 @@ const TEXTS: [(&str, &[&str]); 30] = [
     ("scheme", &["HTTP", "HTTPS", ""]),
     ("status", &["True", "False", "Unknown"]),
     ("topologyKey", &["kubernetes.io/hostname", "topology.kubernetes.io/zone"]),
-    ("type", &["RollingUpdate", "OnDelete", "ReCreate", "InPlaceIfPossible", "InPlaceOnly", "", "Directory", "Progressing"]),
+    (
+        "type",
+        &["RollingUpdate", "OnDelete", "ReCreate", "InPlaceIfPossible", "InPlaceOnly", "", "Directory", "Progressing"],
+    ),
     ("uid", &["1", "2"]),
     ("value", &["web", "1", "", "1000m"]),
     ("whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]),
@@ -40,15 +43,32 @@ const TEXTS: [(&str, &[&str]); 30] = [
 const OTHER_TEXTS: [&str; 6] = ["x", "web", "", "1", "ä-ü", "example.com/x"];
 /// Quantities, most of them not canonical.
 const QUANTITIES: [&str; 16] = [
-    "1", "500m", "1000m", "1024Mi", "0.5Gi", "1e3", "1500u", "0", "-1", "0.1", "100000000000000000000", "9.5E2", "1Ei",
-    "99999999999999999999999999999", "many", "",
+    "1",
+    "500m",
+    "1000m",
+    "1024Mi",
+    "0.5Gi",
+    "1e3",
+    "1500u",
+    "0",
+    "-1",
+    "0.1",
+    "100000000000000000000",
+    "9.5E2",
+    "1Ei",
+    "99999999999999999999999999999",
+    "many",
+    "",
 ];
 const PERCENTS: [&str; 9] = ["20%", "0%", "100%", "12.5%", "1", "-5%", "x%", "101%", "99999999999%"];
-const INTEGERS: [&str; 12] = [
-    "1", "0", "2", "3", "10", "30", "80", "-1", "2147483647", "2147483646", "65535", "600",
+const INTEGERS: [&str; 12] = ["1", "0", "2", "3", "10", "30", "80", "-1", "2147483647", "2147483646", "65535", "600"];
+const LABELS: [&str; 5] = [
+    "app",
+    "apps.kruise.io/cloneset-scaling-exclude-preparing-delete",
+    "policy.kruise.io/delete-protection",
+    "a/B",
+    "x_y",
 ];
-const LABELS: [&str; 5] =
-    ["app", "apps.kruise.io/cloneset-scaling-exclude-preparing-delete", "policy.kruise.io/delete-protection", "a/B", "x_y"];
 const LABEL_VALUES: [&str; 7] = ["web", "true", "Always", "Cascading", "", "false", "!"];
 const ANNOTATIONS: [&str; 4] = [
     "apps.kruise.io/image-predownload-parallelism",
@@ -59,13 +79,27 @@ const ANNOTATIONS: [&str; 4] = [
 const ANNOTATION_VALUES: [&str; 10] = ["4", "0", "", "50%", "soon", "+7", "007", "-3", "99999999999", " 5"];
 /// Numbers as nobody writes them by hand.
 const ODD_NUMBERS: [&str; 18] = [
-    "-1", "1.0", "1.5", "1e2", "1E+2", "-0", "-0.0", "0.10", "2147483648", "-2147483649", "9007199254740993",
-    "9223372036854775807", "9223372036854775808", "18446744073709551616", "123456789012345678901234567890", "1e308",
-    "5e-324", "1e400",
+    "-1",
+    "1.0",
+    "1.5",
+    "1e2",
+    "1E+2",
+    "-0",
+    "-0.0",
+    "0.10",
+    "2147483648",
+    "-2147483649",
+    "9007199254740993",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551616",
+    "123456789012345678901234567890",
+    "1e308",
+    "5e-324",
+    "1e400",
 ];
-const ODD_TEXTS: [&str; 15] = [
-    "", " ", "\u{0}", "\n", "ÄÖÜ", "日本語", "😀", "\u{202e}x", "a/b/c", "~1/~0", "..", "-", "null", "%", "{{.}}",
-];
+const ODD_TEXTS: [&str; 15] =
+    ["", " ", "\u{0}", "\n", "ÄÖÜ", "日本語", "😀", "\u{202e}x", "a/b/c", "~1/~0", "..", "-", "null", "%", "{{.}}"];
 
 /// A value of a form that looks right. `name` is the member that it is for, `depth` what may still be below it.
 pub(super) fn value(schema: &Schema, name: &str, depth: u8, source: &mut Source) -> Json {
@@ -127,7 +161,7 @@ fn is_quantity(name: &str) -> bool {
 
 fn text(name: &str, source: &mut Source) -> &'static str {
     let texts = TEXTS.iter().find(|(known, _)| *known == name).map_or(&OTHER_TEXTS[..], |(_, texts)| *texts);
-    *source.pick::<&'static str>(texts)
+    source.pick::<&'static str>(texts)
 }
 
 /// The name of a member that no version has.

@@ -103,7 +103,8 @@ fn plainly_wrong(asked: &Asked<'_>) -> Result<(), Violation> {
     };
     let at = |path: &[&str]| object.at(path).filter(|value| **value != Json::Null);
     let refuse = |wrong: bool, what: &str| require(!wrong, Promise::Form, || format!("allowed: {what}"));
-    let negative = matches!(at(&["spec", "replicas"]), Some(Json::Number(text)) if text.starts_with('-') && text != "-0");
+    let negative =
+        matches!(at(&["spec", "replicas"]), Some(Json::Number(text)) if text.starts_with('-') && text != "-0");
     refuse(negative, "negative replicas")?;
     refuse(at(&["spec", "selector"]).is_none(), "no selector")?;
     refuse(at(&["spec", "template"]).is_none(), "no template")?;

@@ -137,7 +137,8 @@ fn there_and_back(judge: &Judge, input: &Input, asked: &Asked<'_>, converted: &[
     let Some(back) = VERSIONS.into_iter().find(|version| *version != asked.desired) else { return Ok(()) };
     let form = if back == "apps.kruise.io/v1alpha1" { &judge.forms.alpha } else { &judge.forms.beta };
     let sent = asked.objects.iter().zip(converted);
-    let sent: Vec<_> = sent.filter(|(before, _)| before.get("apiVersion") == Some(&Json::text(back)) && form.fits(before)).collect();
+    let sent: Vec<_> =
+        sent.filter(|(before, _)| before.get("apiVersion") == Some(&Json::text(back)) && form.fits(before)).collect();
     if sent.is_empty() || asked.objects.iter().any(|object| object.depth() > DEPTH) {
         return Ok(());
     }

@@ -250,7 +250,9 @@ mod tests {
     #[test] // CS-103
     fn quantities_may_change_their_form_but_not_their_amount() {
         let limits = |text: &str| {
-            format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{{"resources":{{"limits":{{"cpu":{text}}}}}}}]}}}}}}}}"#)
+            format!(
+                r#"{{"spec":{{"template":{{"spec":{{"containers":[{{"resources":{{"limits":{{"cpu":{text}}}}}}}]}}}}}}}}"#
+            )
         };
         for (before, after, good) in [
             (r#""1000m""#, r#""1""#, true),

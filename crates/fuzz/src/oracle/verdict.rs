@@ -98,7 +98,8 @@ pub(super) fn patched(object: &Json, patch: Option<&Patch>) -> Result<Json, Viol
             PatchOperation::Add(add) => {
                 let there = value.pointer(add.path.as_str()).is_some_and(|value| !value.is_null());
                 // Before an item of a list, `add` moves the others on.
-                let in_list = add.path.parent().and_then(|path| value.pointer(path.as_str())).is_some_and(Value::is_array);
+                let in_list =
+                    add.path.parent().and_then(|path| value.pointer(path.as_str())).is_some_and(Value::is_array);
                 require(!there || in_list, Promise::Keeps, || format!("{} is overwritten", add.path))?;
             }
             PatchOperation::Replace(replace) => {
