@@ -234,7 +234,7 @@ fn value(text: &str) -> (Option<i128>, Option<u64>) {
     let double = text.parse::<f64>().unwrap_or(f64::NAN);
     match text.parse::<i128>() {
         // Beyond 64 bits readers take doubles.
-        Ok(whole) if i64::try_from(whole).is_ok() || u64::try_from(whole).is_ok() => {
+        Ok(whole) if text != "-0" && (i64::try_from(whole).is_ok() || u64::try_from(whole).is_ok()) => {
             (Some(whole), Some((whole as f64 + 0.0).to_bits()))
         }
         _ => (None, Some((double + 0.0).to_bits())),

@@ -101,6 +101,10 @@ pub fn cloneset(version: &str, templates: Templates) -> Result<Schema> {
     let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).context("no schema")?;
     let mut schema = read(&serde_json::to_value(schema)?)?;
     schema.put("metadata", native::<ObjectMeta>()?);
+    // The definition leaves it to kube-apiserver, which sends no object without.
+    if let Schema::Object(members) = &mut schema {
+        members.iter_mut().filter(|member| member.name == "metadata").for_each(|member| member.required = true);
+    }
     if let Some(spec) = schema.member_mut("spec")
         && templates == Templates::Typed
     {
@@ -225,10 +229,11 @@ mod tests {
     fn types_decide_whether_a_value_fits() {
         let schema = cloneset("v1beta1", Templates::Any).unwrap();
         for (text, want) in [
-            (r#"{"spec":{"selector":{},"template":{"odd":1},"replicas":null,"someday":[]}}"#, true),
-            (r#"{"spec":{"selector":{},"template":{},"replicas":"1"}}"#, false),
-            (r#"{"spec":{"selector":{},"template":{},"replicas":3000000000}}"#, false),
-            (r#"{"spec":{"template":{}}}"#, false),
+            (r#"{"metadata":{},"spec":{"selector":{},"template":{"odd":1},"replicas":null,"someday":[]}}"#, true),
+            (r#"{"spec":{"selector":{},"template":{}}}"#, false),
+            (r#"{"metadata":{},"spec":{"selector":{},"template":{},"replicas":"1"}}"#, false),
+            (r#"{"metadata":{},"spec":{"selector":{},"template":{},"replicas":3000000000}}"#, false),
+            (r#"{"metadata":{},"spec":{"template":{}}}"#, false),
             (r#"{"metadata":{"creationTimestamp":"today"},"spec":{"selector":{},"template":{}}}"#, false),
         ] {
             assert_eq!(schema.fits(&Json::read(text.as_bytes()).unwrap()), want, "{text}");

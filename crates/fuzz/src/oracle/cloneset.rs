@@ -74,7 +74,11 @@ fn agrees(judge: &Judge, input: &Input, asked: &Asked<'_>, before: &Json, after:
         Verdict::No { fields, .. } => fields,
     };
     // Host ports that are copied can meet: as in Kubernetes, that is the user's mistake.
-    let expected = |field: &String| earlier.contains(field) || field.ends_with(".hostPort");
+    // Where replicas are absent nobody looks whether `maxUnavailable` lets a Pod go; `OnDelete` gives it no default.
+    let counted = before.at(&["spec"]).and_then(|spec| spec.some("replicas")).is_some();
+    let expected = |field: &String| {
+        earlier.contains(field) || field.ends_with(".hostPort") || (!counted && field.ends_with(".maxUnavailable"))
+    };
     match now.iter().find(|field| !expected(field)) {
         Some(field) => Err(Violation::new(Promise::Agrees, format!("after defaults {field} is refused: {message}"))),
         None => Ok(()),
