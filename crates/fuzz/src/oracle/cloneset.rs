@@ -74,10 +74,12 @@ fn agrees(judge: &Judge, input: &Input, asked: &Asked<'_>, before: &Json, after:
         Verdict::No { fields, .. } => fields,
     };
     // Host ports that are copied can meet: as in Kubernetes, that is the user's mistake.
-    // Where replicas are absent nobody looks whether `maxUnavailable` lets a Pod go; `OnDelete` gives it no default.
+    // Where replicas are absent, limits are shares of nothing; those are looked at once replicas have their default.
     let counted = before.at(&["spec"]).and_then(|spec| spec.some("replicas")).is_some();
     let expected = |field: &String| {
-        earlier.contains(field) || field.ends_with(".hostPort") || (!counted && field.ends_with(".maxUnavailable"))
+        earlier.contains(field)
+            || field.ends_with(".hostPort")
+            || (!counted && [".maxUnavailable", ".maxSurge"].iter().any(|limit| field.ends_with(limit)))
     };
     match now.iter().find(|field| !expected(field)) {
         Some(field) => Err(Violation::new(Promise::Agrees, format!("after defaults {field} is refused: {message}"))),
