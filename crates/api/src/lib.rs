@@ -6,6 +6,7 @@
 pub mod cloneset;
 pub mod template;
 
+#[cfg(feature = "conversion")]
 pub mod conversion;
 pub mod field;
 pub mod k8s;
@@ -13,6 +14,7 @@ pub mod keys;
 pub mod names;
 pub mod percent;
 pub mod quantity;
+#[cfg(feature = "conversion")]
 pub mod raw;
 
 mod fill;

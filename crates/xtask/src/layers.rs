@@ -13,7 +13,7 @@ use e2e::{paths, tools::Tools};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::{bench, images, lint, simulate};
+use crate::{bench, fuzz, images, lint, simulate};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -32,6 +32,8 @@ enum Layer {
     Unit,
     /// Histories of faults over the real controllers.
     Simulate,
+    /// Odd requests to admission and conversion.
+    Fuzz,
     /// kube-apiserver and etcd alone, and what the chart renders.
     Api,
     /// Real nodes.
@@ -40,12 +42,13 @@ enum Layer {
     Bench,
 }
 
-const LAYERS: [Layer; 6] = [Layer::Lint, Layer::Unit, Layer::Simulate, Layer::Api, Layer::Cluster, Layer::Bench];
+const LAYERS: [Layer; 7] =
+    [Layer::Lint, Layer::Unit, Layer::Simulate, Layer::Fuzz, Layer::Api, Layer::Cluster, Layer::Bench];
 
 impl Layer {
     /// Whether it is made of tests that a filter can name.
     fn has_tests(self) -> bool {
-        !matches!(self, Self::Lint | Self::Simulate | Self::Bench)
+        !matches!(self, Self::Lint | Self::Simulate | Self::Fuzz | Self::Bench)
     }
 }
 
@@ -111,6 +114,7 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
             threads = Some("--test-threads=2");
         }
         Layer::Simulate => return simulate::sample().await,
+        Layer::Fuzz => return fuzz::sample().await,
         Layer::Bench => return bench::sample(progress).await,
     }
     words.extend(filter);

@@ -7,6 +7,7 @@ mod chart;
 mod cluster;
 mod crds;
 mod demo;
+mod fuzz;
 mod images;
 mod layers;
 mod lint;
@@ -31,7 +32,7 @@ struct Arguments {
 enum Command {
     /// Show the product at work, step by step, on a cluster of three nodes or on your own.
     Demo(demo::Options),
-    /// Run the tests, from fast to real: lint, unit, simulation, api, cluster, bench.
+    /// Run the tests, from fast to real: lint, unit, simulation, fuzzing, api, cluster, bench.
     Test(layers::Options),
     /// Check format, clippy and generated files.
     Lint,
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Options),
     /// Run the real controllers over a simulated API server that breaks everything on purpose.
     Simulate(simulate::Options),
+    /// Send odd requests to admission and conversion: no panic, no dropped field.
+    Fuzz(fuzz::Options),
     /// The cluster on this machine.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -81,6 +84,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Lint => lint::run(&progress).await,
         Command::Bench(options) => bench::run(&options, &progress).await,
         Command::Simulate(options) => simulate::run(&options).await,
+        Command::Fuzz(options) => fuzz::run(&options).await,
         Command::Cluster(command) => cluster::run(&command, &progress).await,
         Command::Images(options) => images::run(&options, &progress).await,
         Command::Crds(options) => crds::run(&options, &progress).await,

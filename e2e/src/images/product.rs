@@ -88,13 +88,15 @@ async fn compile(root: &Path) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let log = paths::state().join("cargo-release.log");
     let _ = fs::remove_file(&log);
-    let mut build = Run::cargo().args(["build", "--release", "--locked", "--target", &target]).dir(root);
+    let flags = "-C target-feature=+crt-static".replace(' ', "\x1f");
+    // One by one, as the images' own files build them: together, each would get the features of libraries that another
+    // one asks for.
     for program in &PROGRAMS {
-        build = build.args(["--package", program.name]);
+        let build = Run::cargo().args(["build", "--release", "--locked", "--target", &target]).dir(root);
+        let build = build.args(["--package", program.name]).env("CARGO_ENCODED_RUSTFLAGS", &flags).log(&log);
+        let failed = || Failure::new(format!("{} does not compile", program.name)).log(&log);
+        build.run().await.map_err(|error| failed().because(error))?;
     }
-    let flags = "-C target-feature=+crt-static";
-    let built = build.env("CARGO_ENCODED_RUSTFLAGS", flags.replace(' ', "\x1f")).log(&log).run().await;
-    built.map_err(|error| Failure::new("the programs do not compile").because(error).log(&log))?;
     let ask = Run::cargo().args(["metadata", "--format-version=1", "--no-deps", "--offline"]).dir(root);
     let metadata: serde_json::Value = serde_json::from_str(&ask.output().await?)?;
     match metadata.get("target_directory").and_then(|folder| folder.as_str()) {

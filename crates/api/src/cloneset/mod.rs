@@ -8,6 +8,7 @@ pub mod types;
 pub mod v1alpha1;
 pub mod v1beta1;
 
+#[cfg(feature = "conversion")]
 pub mod conversion;
 pub mod defaults;
 pub mod validation;
