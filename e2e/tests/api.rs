@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use e2e::apiserver::ApiServer;
 use e2e::command::Run;
-use e2e::paths;
 use e2e::scenario::Stage;
 use e2e::wait::{self, Seen};
+use e2e::{manifests, paths};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -32,16 +32,6 @@ impl Drop for Served {
     }
 }
 
-/// The documents of the plain manifests whose kind is one of these.
-fn manifests(kinds: &[&str]) -> Result<String> {
-    let all = std::fs::read_to_string(paths::workspace()?.join("deploy/kruise.yaml"))?;
-    let of_kind =
-        |document: &&str| kinds.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
-    let chosen: Vec<&str> = all.split("\n---").filter(of_kind).collect();
-    ensure!(!chosen.is_empty(), "no {kinds:?} in the plain manifests");
-    Ok(chosen.join("\n---"))
-}
-
 /// The debug build of the webhook.
 async fn webhook_binary() -> Result<PathBuf> {
     let build = Run::cargo().args(["build", "--locked", "--package", "kruise-webhook", "--message-format=json"]);
@@ -58,7 +48,7 @@ async fn served() -> Result<Served> {
     let api = ApiServer::start().await?;
     let kubectl = api.kubectl();
     kubectl
-        .apply(&manifests(&[
+        .apply(&manifests::of_kinds(&[
             "Namespace",
             "CustomResourceDefinition",
             "MutatingWebhookConfiguration",

@@ -1,0 +1,18 @@
+//! Parts of the plain manifests, for an API server that has no nodes to run the rest of them.
+
+use anyhow::{Result, ensure};
+
+use crate::paths;
+
+/// The documents whose kind is one of these, in their order.
+///
+/// # Errors
+/// The manifests are not there, or hold none of them.
+pub fn of_kinds(kinds: &[&str]) -> Result<String> {
+    let all = std::fs::read_to_string(paths::workspace()?.join("deploy/kruise.yaml"))?;
+    let of_kind =
+        |document: &&str| kinds.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
+    let chosen: Vec<&str> = all.split("\n---").filter(of_kind).collect();
+    ensure!(!chosen.is_empty(), "no {kinds:?} in the plain manifests");
+    Ok(chosen.join("\n---"))
+}
