@@ -1,5 +1,5 @@
-//! `bench`: what the manager needs, measured on the real program against a stand-in API server. Figures are printed with
-//! what they are to be compared with; nothing here fails for being slow.
+//! `bench`: what manager and webhook need, measured on the real programs against a stand-in API server or a real one.
+//! Figures are printed with what they are to be compared with; nothing here fails for being slow.
 //!
 //! Each measurement has its file; what they share is `harness`, the stand-in `server`, what it holds `objects`; a
 //! real API server, for those that can do with one, is `real`.
@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use harness::{Bench, Programs};
 
-/// Measures the manager against a stand-in API server on this machine.
+/// Measures manager and webhook on this machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "bench",
