@@ -67,7 +67,7 @@ enum What {
     Kubelet(admission::kubelet::Options),
 }
 
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let Arguments { what, programs } = Arguments::parse();
     // When this is asked to end, what it has started goes with it: children are killed where they are dropped.

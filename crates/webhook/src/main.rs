@@ -4,7 +4,7 @@ use clap::Parser;
 use kruise_webhook::{app, args::Args};
 use runtime::{shutdown, telemetry};
 
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     telemetry::init(&args.log)?;
