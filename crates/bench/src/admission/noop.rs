@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use http::{Request, Response, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use runtime::clock::Clock;
 use runtime::shutdown;
 use serde::{Deserialize, Serialize};
 use webhook::certs::generate::Authority;
 use webhook::server::credentials::Credentials;
-use webhook::server::listener::{self, Body, Drain};
+use webhook::server::listener::{self, Drain};
 
 /// The name in its certificate.
 const NAME: &str = "localhost";
@@ -42,7 +42,7 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-async fn answer(request: Request<Incoming>) -> Response<Body> {
+async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
     let allowed = async {
         let body = request.into_body().collect().await.context("read the body")?.to_bytes();
         let uid = uid(&body).context("the review has no identity")?;
@@ -51,9 +51,9 @@ async fn answer(request: Request<Incoming>) -> Response<Body> {
         ))
     };
     let mut response = match allowed.await {
-        Ok(text) => Response::new(Body::new(Bytes::from(text))),
+        Ok(text) => Response::new(Full::new(Bytes::from(text))),
         Err(err) => {
-            let mut failed = Response::new(Body::new(Bytes::from(format!("{err:#}"))));
+            let mut failed = Response::new(Full::new(Bytes::from(format!("{err:#}"))));
             *failed.status_mut() = http::StatusCode::BAD_REQUEST;
             failed
         }
