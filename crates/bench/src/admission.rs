@@ -186,10 +186,10 @@ async fn beside(bench: &Bench, server: &RealServer, options: &Options) -> Result
     let (mut failures, mut held) = (BTreeMap::new(), 0);
     for count in objects.iter().copied() {
         let mut product = Subject::product(bench, server).await?;
+        let idle = product.process().resident()?;
         // Through the webhook, as everybody's.
         server.clonesets(held..count).await?;
         held = held.max(count);
-        let idle = product.process().resident()?;
         let mut noop = Subject::noop(server).await?;
         let check = Arc::new(Check::new(reviews(count)));
         let first = rates.first().copied().unwrap_or(CALM_RATE);
