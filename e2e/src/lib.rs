@@ -13,6 +13,7 @@ pub mod images;
 pub mod install;
 pub mod kubectl;
 pub mod lock;
+pub mod manifests;
 pub mod outage;
 pub mod packages;
 pub mod paths;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::harness::Bench;
-use crate::{idle, memory, reconcile, sync};
+use crate::{admission, idle, memory, reconcile, sync};
 
 /// Shorter looks show nothing.
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -35,6 +35,20 @@ impl Options {
         (part as u32).max(FEWEST)
     }
 
+    fn admission(&self) -> admission::Options {
+        let runs = if self.scale < 1.0 { 1 } else { 5 };
+        admission::Options {
+            rates: vec![self.count(200), self.count(1_000).max(2 * FEWEST)],
+            objects: vec![0, self.count(1_000)],
+            runs,
+            duration: self.time(Duration::from_secs(10)),
+            flat: None,
+            rollout: false,
+            pods: self.count(1_000),
+            start: Duration::from_secs_f64(self.scale.clamp(0.1, 1.0)),
+        }
+    }
+
     fn time(&self, full: Duration) -> Duration {
         Duration::from_secs(full.mul_f64(self.scale).as_secs()).max(SHORTEST)
     }
@@ -48,7 +62,12 @@ pub(crate) async fn run(bench: &Bench, options: &Options) -> Result<()> {
     let duration = options.time(Duration::from_secs(600));
     idle::run(bench, &idle::Options { pods: some, nodes: options.count(1_000), duration }).await.context("idle")?;
     let duration = options.time(Duration::from_secs(20));
-    reconcile::run(bench, &reconcile::Options { pods: options.count(1_000), duration }).await.context("reconcile")
+    reconcile::run(bench, &reconcile::Options { pods: options.count(1_000), duration }).await.context("reconcile")?;
+    let beside = options.admission();
+    admission::run(bench, &beside).await.context("admission")?;
+    admission::run(bench, &admission::Options { rollout: true, ..beside })
+        .await
+        .context("admission while Pods roll out")
 }
 
 #[cfg(test)]

@@ -5,20 +5,26 @@ mod manager;
 mod process;
 mod samples;
 mod standin;
+mod webhook;
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use tokio::net::TcpListener;
 
 pub(crate) use figures::{Table, median, slope};
-pub(crate) use manager::Manager;
+pub(crate) use manager::{Admission, Manager};
+pub(crate) use process::Process;
 pub(crate) use samples::sample;
 pub(crate) use standin::StandIn;
 #[cfg(test)]
 pub(crate) use standin::kubeconfig;
+pub(crate) use webhook::Webhook;
 
 use crate::server::control::Report;
 
@@ -26,24 +32,52 @@ use crate::server::control::Report;
 #[derive(Clone, Debug)]
 pub(crate) struct Bench {
     manager: PathBuf,
-    named: bool,
+    webhook: PathBuf,
+    /// The words that name programs, to run the same again.
+    named: String,
+}
+
+/// Other programs to measure than those that stand beside this one.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Programs {
+    /// Another program to measure than the kruise-manager that stands beside this one
+    #[arg(long, global = true, value_name = "PATH")]
+    manager: Option<PathBuf>,
+    /// Another program to measure than the kruise-webhook that stands beside this one
+    #[arg(long, global = true, value_name = "PATH")]
+    webhook: Option<PathBuf>,
 }
 
 /// How long anything may take that has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Bench {
-    /// Takes the manager that is named, or the one that was built beside this program.
-    pub(crate) fn new(named: Option<PathBuf>) -> Result<Self> {
+    /// Takes the programs that are named, or those that were built beside this one.
+    pub(crate) fn new(programs: Programs) -> Result<Self> {
         let own = std::env::current_exe().context("cannot tell where this program is")?;
-        let manager = named.clone().unwrap_or_else(|| own.with_file_name("kruise-manager"));
-        ensure!(manager.is_file(), "there is no {}: build it, or name one with --manager", manager.display());
-        Ok(Self { manager, named: named.is_some() })
+        let Programs { manager, webhook } = programs;
+        let words = |option: &str, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| format!(" --{option} {}", path.display())).unwrap_or_default()
+        };
+        let named = words("manager", &manager) + &words("webhook", &webhook);
+        let manager = manager.unwrap_or_else(|| own.with_file_name("kruise-manager"));
+        let webhook = webhook.unwrap_or_else(|| own.with_file_name("kruise-webhook"));
+        Ok(Self { manager, webhook, named })
     }
 
     /// Starts the manager against a server.
     pub(crate) async fn manager(&self, server: &impl Server) -> Result<Manager> {
-        Manager::start(&self.manager, server).await
+        Manager::start(present(&self.manager, "manager")?, server, Admission::Off).await
+    }
+
+    /// Starts the manager against a server whose Pods pass the webhook.
+    pub(crate) async fn admitted_manager(&self, server: &impl Server) -> Result<Manager> {
+        Manager::start(present(&self.manager, "manager")?, server, Admission::On).await
+    }
+
+    /// Starts the webhook against a server.
+    pub(crate) async fn webhook(&self, server: &impl Server) -> Result<Webhook> {
+        Webhook::product(present(&self.webhook, "webhook")?, server).await
     }
 
     /// A manager whose caches hold this many Pods and which has come to rest, and how long the caches took.
@@ -76,9 +110,13 @@ impl Bench {
 
     /// Prints what a measurement has found, and how to have it again.
     pub(crate) fn show(&self, title: &str, table: &Table, command: &str) {
-        let manager = if self.named { format!(" --manager {}", self.manager.display()) } else { String::new() };
-        answer(format_args!("\n{title}\n{table}\nagain: cargo xtask bench {command}{manager}"));
+        answer(format_args!("\n{title}\n{table}\nagain: cargo xtask bench {command}{}", self.named));
     }
+}
+
+fn present<'a>(program: &'a Path, option: &str) -> Result<&'a Path> {
+    ensure!(program.is_file(), "there is no {}: build it, or name one with --{option}", program.display());
+    Ok(program)
 }
 
 /// An API server that the manager can be started against.
@@ -127,4 +165,9 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n")
+}
+
+/// A port that is free now.
+async fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }

@@ -1,9 +1,10 @@
-//! `bench`: what the manager needs, measured on the real program against a stand-in API server. Figures are printed with
-//! what they are to be compared with; nothing here fails for being slow.
+//! `bench`: what manager and webhook need, measured on the real programs against a stand-in API server or a real one.
+//! Figures are printed with what they are to be compared with; nothing here fails for being slow.
 //!
 //! Each measurement has its file; what they share is `harness`, the stand-in `server`, what it holds `objects`; a
 //! real API server, for those that can do with one, is `real`.
 
+mod admission;
 mod all;
 mod harness;
 mod idle;
@@ -15,16 +16,15 @@ mod reconcile;
 mod server;
 mod sync;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use harness::Bench;
+use harness::{Bench, Programs};
 
-/// Measures the manager against a stand-in API server on this machine.
+/// Measures manager and webhook on this machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "bench",
@@ -35,9 +35,8 @@ use harness::Bench;
 struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// Another program to measure than the kruise-manager that stands beside this one
-    #[arg(long, global = true, value_name = "PATH")]
-    manager: Option<PathBuf>,
+    #[command(flatten)]
+    programs: Programs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +49,8 @@ enum What {
     Idle(idle::Options),
     /// Passes a second over a CloneSet that has nothing to do
     Reconcile(reconcile::Options),
+    /// Latency, CPU time and memory of Pod admission, beside a handler that does nothing
+    Admission(admission::Options),
     /// All of these, at a part of their full size
     Runtime(all::Options),
     /// The stand-in API server, told what to do on stdin
@@ -58,14 +59,20 @@ enum What {
     /// Reads what the manager caches, once, and throws it away
     #[command(hide = true)]
     Read(read::Options),
+    /// The webhook's server with a handler that does nothing
+    #[command(hide = true)]
+    Noop,
+    /// Plays the kubelet of all Pods
+    #[command(hide = true)]
+    Kubelet(admission::kubelet::Options),
 }
 
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    let Arguments { what, manager } = Arguments::parse();
+    let Arguments { what, programs } = Arguments::parse();
     // When this is asked to end, what it has started goes with it: children are killed where they are dropped.
     let outcome = tokio::select! {
-        outcome = run(what, manager) => outcome,
+        outcome = run(what, programs) => outcome,
         asked = asked_to_end() => asked.and_then(|()| anyhow::bail!("interrupted")),
     };
     match outcome {
@@ -86,14 +93,17 @@ async fn asked_to_end() -> Result<()> {
     Ok(())
 }
 
-async fn run(what: What, manager: Option<PathBuf>) -> Result<()> {
+async fn run(what: What, programs: Programs) -> Result<()> {
     match what {
-        What::Memory(options) => memory::run(&Bench::new(manager)?, &options).await,
-        What::Sync(options) => sync::run(&Bench::new(manager)?, &options).await,
-        What::Idle(options) => idle::run(&Bench::new(manager)?, &options).await,
-        What::Reconcile(options) => reconcile::run(&Bench::new(manager)?, &options).await,
-        What::Runtime(options) => all::run(&Bench::new(manager)?, &options).await,
+        What::Memory(options) => memory::run(&Bench::new(programs)?, &options).await,
+        What::Sync(options) => sync::run(&Bench::new(programs)?, &options).await,
+        What::Idle(options) => idle::run(&Bench::new(programs)?, &options).await,
+        What::Reconcile(options) => reconcile::run(&Bench::new(programs)?, &options).await,
+        What::Admission(options) => admission::run(&Bench::new(programs)?, &options).await,
+        What::Runtime(options) => all::run(&Bench::new(programs)?, &options).await,
         What::Serve(options) => server::control::run(&options).await,
         What::Read(options) => read::run(&options).await,
+        What::Noop => admission::noop::run().await,
+        What::Kubelet(options) => admission::kubelet::run(&options).await,
     }
 }

@@ -1,11 +1,12 @@
 //! The objects of a cluster that nobody has to store: Pods, Nodes and CloneSets, each a function of its number.
 //!
 //! Here is what they have in common: where a name lives, and numbers that look random but never change. What an object
-//! holds is `pods.rs`, `nodes.rs`, `clonesets.rs` and `webhook.rs`; how it becomes text quickly is `template.rs`.
+//! holds is `pods.rs`, `nodes.rs`, `clonesets.rs` and `webhook.rs`, what is asked about Pods `reviews.rs`; how it becomes text quickly is `template.rs`.
 
 pub(crate) mod clonesets;
 pub(crate) mod nodes;
 pub(crate) mod pods;
+pub(crate) mod reviews;
 mod shape;
 mod template;
 pub(crate) mod webhook;

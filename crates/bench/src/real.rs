@@ -5,10 +5,12 @@
 
 mod fill;
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use e2e::apiserver::ApiServer;
+use e2e::manifests;
 use http::Request;
 use kube::Client;
 
@@ -38,6 +40,22 @@ impl RealServer {
     /// Its version, as in `v1.34.4`.
     pub(crate) async fn version(&self) -> Result<String> {
         Ok(self.client.apiserver_version().await?.git_version)
+    }
+
+    /// Adds the webhook configurations as an installation leaves them: their entries wait for a webhook.
+    pub(crate) async fn admission(&self) -> Result<()> {
+        let configurations = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+        self.api.kubectl().apply(&manifests::of_kinds(&configurations)?).await.map(drop)
+    }
+
+    /// Creates CloneSets that want no Pods.
+    pub(crate) async fn clonesets(&self, which: Range<u32>) -> Result<()> {
+        fill::clonesets(&self.client, which).await
+    }
+
+    /// A client with all rights.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Creates Pods and Nodes and reports their status.

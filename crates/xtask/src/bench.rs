@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds what is measured and hands the words on to the crate `kruise-bench`, which knows them.
 //!
-//! What is measured is the manager of the images: release, static.
+//! What is measured are the programs of the images: release, static.
 
 use anyhow::Result;
 use clap::Args;
@@ -41,37 +41,48 @@ async fn measure(profile: Profile, asked: &[String], progress: &Progress) -> Res
     }
     words.push("--");
     words.extend(asked.iter().map(String::as_str));
-    let mut manager = None;
-    if measures_own_build(asked) {
+    let mut built = Vec::new();
+    let missing = not_named(asked);
+    if !missing.is_empty() {
         let release = images::release(progress).await?;
-        manager = Some(release.join("kruise-manager").display().to_string());
+        for option in missing {
+            built.push(format!("--{option}={}", release.join(format!("kruise-{option}")).display()));
+        }
     }
-    words.extend(manager.iter().flat_map(|manager| ["--manager", manager]));
+    words.extend(built.iter().map(String::as_str));
     layers::cargo(&words, None).await
 }
 
-/// Whether a manager is needed that nobody has named.
-fn measures_own_build(words: &[String]) -> bool {
-    let asks_for_help = words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h");
-    let names_one = words.iter().any(|word| word == "--manager" || word.starts_with("--manager="));
-    !asks_for_help && !names_one
+/// Programs that can be measured: the names of options, and of programs behind "kruise-".
+const PROGRAMS: [&str; 2] = ["manager", "webhook"];
+
+/// The programs that are needed and that nobody has named.
+fn not_named(words: &[String]) -> Vec<&'static str> {
+    if words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h") {
+        return Vec::new();
+    }
+    let is_named = |program: &str| {
+        let option = format!("--{program}");
+        words.iter().any(|word| word.strip_prefix(&option).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+    };
+    PROGRAMS.into_iter().filter(|program| !is_named(program)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::measures_own_build;
+    use super::not_named;
 
     #[test]
-    fn the_manager_is_built_unless_one_is_named_or_only_help_is_wanted() {
+    fn programs_are_built_unless_they_are_named_or_only_help_is_wanted() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         for (line, wanted) in [
-            ("memory --pods 1000", true),
-            ("sync --manager /tmp/kruise-manager", false),
-            ("sync --manager=/tmp/kruise-manager", false),
-            ("idle --help", false),
-            ("", false),
+            ("memory --pods 1000", vec!["manager", "webhook"]),
+            ("sync --manager /tmp/kruise-manager", vec!["webhook"]),
+            ("sync --manager=/tmp/kruise-manager --webhook=/tmp/w", vec![]),
+            ("idle --help", vec![]),
+            ("", vec![]),
         ] {
-            assert_eq!(measures_own_build(&words(line)), wanted, "{line}");
+            assert_eq!(not_named(&words(line)), wanted, "{line}");
         }
     }
 }

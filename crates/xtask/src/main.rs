@@ -36,7 +36,7 @@ enum Command {
     Test(layers::Options),
     /// Check format, clippy and generated files.
     Lint,
-    /// Measure the manager against a stand-in API server: memory, time to sync, CPU at rest, reconciles.
+    /// Measure the manager (memory, time to sync, CPU at rest, reconciles) and the webhook (admission of Pods).
     Bench(bench::Options),
     /// Run the real controllers over a simulated API server that breaks everything on purpose.
     Simulate(simulate::Options),

@@ -15,6 +15,7 @@ use e2e::apiserver::ApiServer;
 use e2e::command::Run;
 use e2e::install::{Helm, NAMESPACE};
 use e2e::kubectl::Kubectl;
+use e2e::manifests;
 use e2e::progress::Progress;
 use e2e::tools::Tools;
 use e2e::wait::{self, Seen};
@@ -100,10 +101,7 @@ impl Fleet {
         binary().await?;
         let api = ApiServer::start_with(&["--enable-aggregator-routing=true"]).await?;
         let helm = Helm::new(&Tools::ensure(&Progress::silent()).await?, api.kubeconfig());
-        let all = helm.template(&[], values).await?;
-        let is_wanted =
-            |document: &&str| KINDS.iter().any(|kind| document.lines().any(|line| line == format!("kind: {kind}")));
-        let manifests = all.split("\n---").filter(is_wanted).collect::<Vec<_>>().join("\n---");
+        let manifests = manifests::choose(&helm.template(&[], values).await?, &KINDS)?;
         let client = api.client().await?;
         let fleet = Self { api, client, manifests, replicas: Vec::new() };
         fleet.apply().await?;

@@ -1,18 +1,18 @@
 //! The manager as a child process: started, watched through its metrics, ended.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::process::Process;
-use super::{PATIENCE, Server, sample, tail};
+use super::{PATIENCE, Server, free_address, sample, tail};
 use crate::server::kinds::Kind;
 
 /// How often its metrics are looked at until the caches are complete.
@@ -26,6 +26,15 @@ const QUIET_CPU: Duration = Duration::from_millis(10);
 /// The manager lets this pass after its first list before it looks at the owners of Pods, and a little more.
 const FIRST_PASS: Duration = Duration::from_millis(3_500);
 
+/// Whether the Pods that it creates pass a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// There is none.
+    Off,
+    /// They do: it waits until their entry is live.
+    On,
+}
+
 /// A running manager; it is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Manager {
@@ -37,14 +46,15 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// Starts it as the only replica, with the one feature off that needs a webhook for Pods.
-    pub(super) async fn start(program: &Path, server: &impl Server) -> Result<Self> {
+    /// Starts it as the only replica; without admission of Pods it waits for no webhook and nobody sees its Pods.
+    pub(super) async fn start(program: &Path, server: &impl Server, admission: Admission) -> Result<Self> {
         let metrics = free_address().await?;
         let log = server.dir().join(format!("manager-{}.log", metrics.port()));
         let mut command = Command::new(program);
         command
             .arg(format!("--kubeconfig={}", server.kubeconfig().display()))
-            .args(["--enable-leader-election=false", "--feature-gates=PodWebhook=false"])
+            .arg("--enable-leader-election=false")
+            .args((admission == Admission::Off).then_some("--feature-gates=PodWebhook=false"))
             // Nothing here is a matter of seconds on every machine.
             .arg(format!("--controller-cache-sync-timeout={}s", PATIENCE.as_secs()))
             .args([format!("--metrics-addr={metrics}"), format!("--health-probe-addr={metrics}")])
@@ -64,6 +74,11 @@ impl Manager {
     /// What the kernel says of it.
     pub(crate) fn process(&self) -> Process {
         self.process
+    }
+
+    /// The end of its log.
+    pub(crate) fn log(&self) -> String {
+        tail(&self.log)
     }
 
     /// Waits until all caches are complete and that of Pods holds this many; returns the time since the start.
@@ -125,9 +140,4 @@ impl Manager {
         ensure!(text.starts_with("HTTP/1.1 200"), "no metrics: {}", text.lines().next().unwrap_or_default());
         Ok(text)
     }
-}
-
-/// A port that is free now.
-async fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }

@@ -209,6 +209,16 @@ fn inplace_state() -> Value {
 }
 
 fn spec(count: usize) -> Value {
+    let mut spec = created_spec(count);
+    if let Some(spec) = spec.as_object_mut() {
+        spec.insert("nodeName".to_owned(), json!("<node>"));
+        spec.insert("readinessGates".to_owned(), json!([{"conditionType": "InPlaceUpdateReady"}]));
+    }
+    spec
+}
+
+/// The specification of a Pod that nobody has looked at yet but the API server: with defaults and the token's volume.
+pub(super) fn created_spec(count: usize) -> Value {
     let mut containers = shape::containers(count);
     for container in &mut containers {
         let mount = json!({"name": "kube-api-access-<token>", "readOnly": true, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"});
@@ -226,7 +236,6 @@ fn spec(count: usize) -> Value {
     let toleration = |key: &str| json!({"key": format!("node.kubernetes.io/{key}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
     json!({
         "containers": containers, "volumes": volumes,
-        "nodeName": "<node>", "readinessGates": [{"conditionType": "InPlaceUpdateReady"}],
         "tolerations": [toleration("not-ready"), toleration("unreachable")],
         "dnsPolicy": "ClusterFirst", "enableServiceLinks": true, "preemptionPolicy": "PreemptLowerPriority", "priority": 0,
         "restartPolicy": "Always", "schedulerName": "default-scheduler", "securityContext": {},

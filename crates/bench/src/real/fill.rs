@@ -2,6 +2,7 @@
 //!
 //! The objects are the stand-in's. What a server sets itself is taken off; who owns which field it then writes anew.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::harness::say;
 use crate::objects::nodes::{self, Nodes};
 use crate::objects::pods::{Layout, Pods};
-use crate::objects::{Key, namespaces, webhook};
+use crate::objects::{Key, clonesets, namespaces, webhook};
 use crate::server::kinds::Kind;
 
 /// Requests on their way at a time: more only wait in the server's queues.
@@ -69,6 +70,16 @@ pub(super) async fn workloads(client: &Client, layout: Layout) -> Result<()> {
     stream::iter(made).buffer_unordered(AT_ONCE).try_collect::<()>().await.context("create Pods")?;
     say(format_args!("sync: created {nodes} Nodes and {pods} Pods in {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(())
+}
+
+/// CloneSets that want no Pods.
+pub(super) async fn clonesets(client: &Client, which: Range<u32>) -> Result<()> {
+    let made = which.map(|owner| async move {
+        let (object, _) = split(clonesets::empty(owner));
+        let path = format!("/apis/apps.kruise.io/v1beta1/namespaces/{}/clonesets", clonesets::key(owner).namespace);
+        create(client, &path, &object, CREATOR).await.with_context(|| clonesets::key(owner).name)
+    });
+    stream::iter(made).buffer_unordered(AT_ONCE).try_collect().await.context("create CloneSets")
 }
 
 /// Creates one object and reports its status.
