@@ -207,20 +207,17 @@ fn has_gate(pod: &Pod) -> bool {
 
 /// A Pod that no node ever runs, as nobody schedules it.
 fn visitor(is_ours: bool) -> Value {
-    let mut pod = json!({
-        "metadata": {"generateName": "visitor-"},
-        "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "nginx:1.25"}]},
+    let owner = json!({
+        "apiVersion": "apps.kruise.io/v1beta1",
+        "kind": "CloneSet",
+        "name": "visited",
+        "uid": "00000000-0000-4000-8000-000000000000",
+        "controller": true,
     });
-    if is_ours {
-        pod["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": "apps.kruise.io/v1beta1",
-            "kind": "CloneSet",
-            "name": "visited",
-            "uid": "00000000-0000-4000-8000-000000000000",
-            "controller": true,
-        }]);
-    }
-    pod
+    json!({
+        "metadata": {"generateName": "visitor-", "ownerReferences": is_ours.then_some([owner])},
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "nginx:1.25"}]},
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use e2e::pki::{Authority, Subject};
 use e2e::scenario::Stage;
 use e2e::wait::{self, Seen};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::fleet::{CRD, Fleet, Launch, MUTATING, NAME, PATIENCE, SECRET, VALIDATING};
@@ -169,7 +169,7 @@ fn elsewhere() -> Result<Vec<u8>> {
 /// Stores a certificate that ends in a hundred days; returns its authority.
 async fn expiring(fleet: &Fleet) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    let ends = Timestamp::now() + SignedDuration::from_hours(100 * 24);
+    let ends = runtime::clock::Clock::system().now() + SignedDuration::from_hours(100 * 24);
     let subject = Subject { name: NAME, serves: &["localhost", NAME], ends: Some(ends), ..Subject::default() };
     Authority::create(folder.path())?.issue("serving", &subject)?;
     let read = |file: &str| anyhow::Ok(std::fs::read_to_string(folder.path().join(file))?);

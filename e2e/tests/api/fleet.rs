@@ -298,18 +298,19 @@ impl Fleet {
             .sum()
     }
 
-    /// Makes every process pass `times` times, by changes that mean nothing, and waits until they have.
-    pub(crate) async fn pass(&self, times: usize) -> Result<()> {
-        for time in 0..times {
-            let wanted = self.passes().await? + self.replicas.len() as f64;
-            self.patch(SECRET, &json!({"metadata": {"labels": {"touched": time.to_string()}}})).await?;
-            wait::until("every replica has passed", PATIENCE, async || {
-                let passes = self.passes().await?;
-                Ok(if passes >= wanted { Seen::Done(()) } else { Seen::NotYet(format!("{passes} of {wanted} passes")) })
-            })
-            .await?;
-        }
-        Ok(())
+    /// Makes every process pass some `times`, by changes that mean nothing, and waits until they have. A change that
+    /// comes during a pass may be part of the next one, so there are as many as it takes.
+    pub(crate) async fn pass(&self, times: u32) -> Result<()> {
+        let replicas = u32::try_from(self.replicas.len())?;
+        let wanted = self.passes().await? + f64::from(replicas * times);
+        let touches = std::sync::atomic::AtomicU32::new(0);
+        wait::until("every replica has passed", PATIENCE, async || {
+            let touch = touches.fetch_add(1, std::sync::atomic::Ordering::SeqCst).to_string();
+            self.patch(SECRET, &json!({"metadata": {"labels": {"touched": touch}}})).await?;
+            let passes = self.passes().await?;
+            Ok(if passes >= wanted { Seen::Done(()) } else { Seen::NotYet(format!("{passes} of {wanted} passes")) })
+        })
+        .await
     }
 }
 
