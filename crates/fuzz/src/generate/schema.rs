@@ -198,8 +198,8 @@ impl Schema {
             (Self::List(items), Json::List(found)) => found.iter().all(|item| items.fits(item)),
             (Self::Text, Json::Text(_)) | (Self::Flag, Json::Bool(_)) | (Self::IntOrText, Json::Text(_)) => true,
             (Self::Date, Json::Text(text)) => DATES.contains(&text.as_str()),
-            (Self::Integer(64) | Self::Number, Json::Number(text)) => text.parse::<i64>().is_ok(),
-            (Self::Integer(_) | Self::IntOrText, Json::Number(text)) => text.parse::<i32>().is_ok(),
+            (Self::Integer(64) | Self::Number, Json::Number(text)) => text != "-0" && text.parse::<i64>().is_ok(),
+            (Self::Integer(_) | Self::IntOrText, Json::Number(text)) => text != "-0" && text.parse::<i32>().is_ok(),
             _ => false,
         }
     }
