@@ -1,4 +1,4 @@
-//! Where a generator's choices come from: chance, a tape of earlier choices, or a fuzzer's bytes.
+//! Where a generator's choices come from: chance, a tape of earlier choices, or bytes.
 //!
 //! Every choice is noted, so that an input is its tape: shortening the tape gives a smaller input of the same kind.
 //! The first of several choices is the plainest one; a tape that ends answers with it.

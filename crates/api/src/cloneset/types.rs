@@ -109,6 +109,7 @@ pub struct LifecycleHook {
 ]))]
 pub struct CloneSetStatus {
     /// Generation of the object that this status is about.
+    #[serde(deserialize_with = "schema::null_as_default")]
     pub observed_generation: i64,
     /// Pods.
     pub replicas: i32,
@@ -121,19 +122,22 @@ pub struct CloneSetStatus {
     /// Ready Pods at the update revision.
     pub updated_ready_replicas: i32,
     /// Available Pods at the update revision.
+    #[serde(deserialize_with = "schema::null_as_default")]
     pub updated_available_replicas: i32,
     /// How many Pods the partition lets reach the update revision.
+    #[serde(deserialize_with = "schema::null_as_default")]
     pub expected_updated_replicas: i32,
     /// Name of the revision that Pods move to.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "schema::null_as_default", skip_serializing_if = "String::is_empty")]
     pub update_revision: String,
     /// Name of the revision that Pods move from.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "schema::null_as_default", skip_serializing_if = "String::is_empty")]
     pub current_revision: String,
     /// How often a revision's name was taken (RV-3).
+    #[serde(deserialize_with = "schema::null_as_default")]
     pub collision_count: i32,
     /// The selector as text, for the scale subresource.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "schema::null_as_default", skip_serializing_if = "String::is_empty")]
     pub label_selector: String,
     /// `Progressing`, `FailedScale`, `FailedUpdate`.
     #[serde(deserialize_with = "schema::null_as_default")]
@@ -158,9 +162,9 @@ pub struct CloneSetCondition {
     #[schemars(schema_with = "schema::time")]
     pub last_transition_time: Option<Time>,
     /// One word.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "schema::null_as_default", skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// For people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "schema::null_as_default", skip_serializing_if = "String::is_empty")]
     pub message: String,
 }

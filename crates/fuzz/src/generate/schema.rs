@@ -86,7 +86,7 @@ pub fn metadata() -> Result<Schema> {
 pub enum Templates {
     /// By Kubernetes' types: for making them.
     Typed,
-    /// As anything, as the definition says: for judging them.
+    /// As anything: for judging them.
     Any,
 }
 
@@ -105,11 +105,13 @@ pub fn cloneset(version: &str, templates: Templates) -> Result<Schema> {
     if let Schema::Object(members) = &mut schema {
         members.iter_mut().filter(|member| member.name == "metadata").for_each(|member| member.required = true);
     }
-    if let Some(spec) = schema.member_mut("spec")
-        && templates == Templates::Typed
-    {
-        spec.put("template", native::<PodTemplateSpec>()?);
-        spec.put("volumeClaimTemplates", Schema::List(Box::new(native::<PersistentVolumeClaim>()?)));
+    if let Some(spec) = schema.member_mut("spec") {
+        let (template, claim) = match templates {
+            Templates::Typed => (native::<PodTemplateSpec>()?, native::<PersistentVolumeClaim>()?),
+            Templates::Any => (Schema::Any, Schema::Any),
+        };
+        spec.put("template", template);
+        spec.put("volumeClaimTemplates", Schema::List(Box::new(claim)));
     }
     Ok(schema)
 }
@@ -196,8 +198,8 @@ impl Schema {
             (Self::List(items), Json::List(found)) => found.iter().all(|item| items.fits(item)),
             (Self::Text, Json::Text(_)) | (Self::Flag, Json::Bool(_)) | (Self::IntOrText, Json::Text(_)) => true,
             (Self::Date, Json::Text(text)) => DATES.contains(&text.as_str()),
-            (Self::Integer(64) | Self::Number, Json::Number(text)) => text.parse::<i64>().is_ok(),
-            (Self::Integer(_) | Self::IntOrText, Json::Number(text)) => text.parse::<i32>().is_ok(),
+            (Self::Integer(64) | Self::Number, Json::Number(text)) => text != "-0" && text.parse::<i64>().is_ok(),
+            (Self::Integer(_) | Self::IntOrText, Json::Number(text)) => text != "-0" && text.parse::<i32>().is_ok(),
             _ => false,
         }
     }

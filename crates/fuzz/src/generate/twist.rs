@@ -9,7 +9,7 @@ const DEPTHS: [usize; 9] = [2, 10, 100, 120, 127, 128, 200, 10_000, 200_000];
 
 /// Twists a value; mostly not at all.
 pub(super) fn some(value: &mut Json, source: &mut Source) {
-    for _ in 0..source.times(35, 5) {
+    for _ in 0..source.times(45, 5) {
         one(value, source);
     }
 }
@@ -20,7 +20,7 @@ pub(super) fn one(value: &mut Json, source: &mut Source) {
         Json::Object(members) if !members.is_empty() && source.percent(85) => {
             let index = source.index(members.len());
             if let Some((_, inner)) = members.get_mut(index)
-                && source.percent(80)
+                && source.percent(70)
             {
                 return one(inner, source);
             }
@@ -29,7 +29,7 @@ pub(super) fn one(value: &mut Json, source: &mut Source) {
         Json::List(items) if !items.is_empty() && source.percent(85) => {
             let index = source.index(items.len());
             if let Some(inner) = items.get_mut(index)
-                && source.percent(80)
+                && source.percent(70)
             {
                 return one(inner, source);
             }
@@ -44,7 +44,7 @@ pub(super) fn one(value: &mut Json, source: &mut Source) {
 }
 
 fn member(members: &mut Vec<(String, Json)>, index: usize, source: &mut Source) {
-    match source.below(5) {
+    match source.below(8) {
         0 => drop(members.remove(index)),
         1 => {
             let twice = members.get(index).cloned();
@@ -61,6 +61,12 @@ fn member(members: &mut Vec<(String, Json)>, index: usize, source: &mut Source) 
                 *present = name;
             }
         }
+        4 | 5 => {
+            if let Some((_, present)) = members.get_mut(index) {
+                *present = words::odd(source);
+            }
+        }
+        6 => members.get_mut(index).into_iter().for_each(|(_, present)| *present = Json::Null),
         _ => {
             let other = source.index(members.len());
             let (a, b) = (members.get(index).cloned(), members.get(other).cloned());

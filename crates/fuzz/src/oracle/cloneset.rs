@@ -76,9 +76,12 @@ fn agrees(judge: &Judge, input: &Input, asked: &Asked<'_>, before: &Json, after:
     // Host ports that are copied can meet: as in Kubernetes, that is the user's mistake.
     // Where replicas are absent, limits are shares of nothing; those are looked at once replicas have their default.
     let counted = before.at(&["spec"]).and_then(|spec| spec.some("replicas")).is_some();
+    // A template that was stored without defaults changes by them, which is more than images.
+    let grows = asked.operation == "UPDATE" && asked.version == "v1alpha1";
     let expected = |field: &String| {
         earlier.contains(field)
             || field.ends_with(".hostPort")
+            || (grows && field == "spec")
             || (!counted && [".maxUnavailable", ".maxSurge"].iter().any(|limit| field.ends_with(limit)))
     };
     match now.iter().find(|field| !expected(field)) {

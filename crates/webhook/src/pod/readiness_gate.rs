@@ -26,9 +26,11 @@ fn add_where_due(draft: &mut Draft<'_>, desk: &Desk) -> Result<(), StageError> {
 fn add(pod: &mut Value) {
     let gate = json!({ "conditionType": api::keys::POD_READY_CONDITION });
     let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    match spec.get_mut("readinessGates").and_then(Value::as_array_mut) {
-        Some(gates) if gates.contains(&gate) => {}
-        Some(gates) => gates.push(gate),
-        None => drop(spec.insert("readinessGates".to_owned(), json!([gate]))),
+    match spec.get_mut("readinessGates") {
+        Some(Value::Array(gates)) if gates.contains(&gate) => {}
+        Some(Value::Array(gates)) => gates.push(gate),
+        None | Some(Value::Null) => drop(spec.insert("readinessGates".to_owned(), json!([gate]))),
+        // What is no list is the API server's to refuse.
+        Some(_) => {}
     }
 }
