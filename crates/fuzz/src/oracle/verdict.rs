@@ -103,7 +103,12 @@ pub(super) fn patched(object: &Json, patch: Option<&Patch>) -> Result<Json, Viol
                 require(!there || in_list, Promise::Keeps, || format!("{} is overwritten", add.path))?;
             }
             PatchOperation::Replace(replace) => {
-                let single = value.pointer(replace.path.as_str()).is_some_and(|v| !v.is_object() && !v.is_array());
+                let holds_nothing = |value: &Value| match value {
+                    Value::Array(items) => items.is_empty(),
+                    Value::Object(members) => members.is_empty(),
+                    _ => true,
+                };
+                let single = value.pointer(replace.path.as_str()).is_some_and(holds_nothing);
                 require(single, Promise::Keeps, || format!("{} is replaced as a whole", replace.path))?;
             }
             PatchOperation::Test(_) => {}
