@@ -38,15 +38,18 @@ const END: Duration = Duration::from_millis(9_500);
 /// Runs until shutdown.
 ///
 /// # Errors
-/// Fails where a flag or variable has no safe reading, an address is taken, the protection log can't be opened, or the
-/// first certificates and configurations do not come to be in time.
+/// Fails where a flag or variable has no safe reading, an address is taken, or the first certificates and configurations do
+/// not come to be in time.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let Args { log: _, client, gates, metrics, health, controllers, accepted: _ } = args;
     let gates = gates.gates().context("--feature-gates")?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     let folder = &controllers.protection_log_path;
-    let protection_log =
-        ProtectionLog::open(folder).with_context(|| format!("open protection log in {}", folder.display()))?;
+    let protection_log = ProtectionLog::open(folder).unwrap_or_else(|err| {
+        // Admission does not depend on it: each refusal is in this log as well (IN-89).
+        warn!(%err, folder = %folder.display(), "no protection log");
+        ProtectionLog::to(std::io::sink())
+    });
     let connection = Connection::open(&client, Limits::MANAGER).await.context("connect to the API server")?;
     let (own, keepers) = (connection.client(USER_AGENTS.0), connection.client(USER_AGENTS.1));
     let mut watches = Watches::default();

@@ -1,6 +1,6 @@
-//! Load as kube-apiserver makes it: HTTP/2 over TLS on a few kept connections, requests at fixed times whatever becomes of
-//! those before (open loop). Latency counts from the time at which a request was due, so that a stall shows in every
-//! request that fell into it.
+//! Load as kube-apiserver makes it: HTTP/1.1 over TLS, on connections that are kept and opened as requests need them;
+//! requests at fixed times whatever becomes of those before (open loop). Latency counts from the time at which a request
+//! was due, so that a stall shows in every request that fell into it.
 //!
 //! A thread of its own keeps the time: the timer of the runtime counts in whole milliseconds, which is all the time
 //! there is between two requests at 1,000 a second.
@@ -15,8 +15,9 @@ use anyhow::{Context as _, Result};
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -27,8 +28,8 @@ use webhook::certs::material::{certificates, provider};
 
 use super::check::{Check, Expected};
 
-/// Connections to each server: one for each API server of a cluster with three.
-const CONNECTIONS: usize = 3;
+/// Connections that are kept while nothing is asked.
+const KEPT: usize = 25;
 /// The time-out that the API server gives a request, as it stands in the address.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,12 +37,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
-    connections: Vec<SendRequest<Full<Bytes>>>,
+    tls: TlsConnector,
+    idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
     expected: Expected,
 }
 
 impl Target {
-    /// Opens the connections.
+    /// Opens the first connection.
     pub(crate) async fn connect(address: SocketAddr, authority: &[u8], expected: Expected) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(authority));
@@ -49,28 +51,42 @@ impl Target {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let tls = TlsConnector::from(Arc::new(config));
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
-            stream.set_nodelay(true)?;
-            let stream = tls.connect(ServerName::from(address.ip()), stream).await.context("TLS")?;
-            let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            connections.push(sender);
+        let target = Self { address, tls, idle: Arc::default(), expected };
+        let first = target.open().await?;
+        target.idle.lock().push(first);
+        Ok(target)
+    }
+
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let address = self.address;
+        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        let stream = self.tls.connect(ServerName::from(address.ip()), stream).await.context("TLS")?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// A connection that nobody uses, the one that was used last; a new one where all are in use.
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>> {
+        loop {
+            let Some(mut kept) = self.idle.lock().pop() else { return self.open().await };
+            if kept.ready().await.is_ok() {
+                return Ok(kept);
+            }
         }
-        Ok(Self { address, connections, expected })
     }
 
     /// Asks one question; returns when it was answered, and says what is wrong with the answer.
     async fn ask(&self, nth: u64, due: Instant, check: &Check) -> (Instant, Result<(), String>) {
         let uid = format!("{:08x}-5d2f-4c4e-9b1a-{:012x}", nth >> 16, nth);
         let (which, text) = check.question(nth, &uid);
-        let at = (nth % self.connections.len().max(1) as u64) as usize;
         let answered = async {
-            let mut connection = self.connections.get(at).cloned().ok_or("no connection")?;
-            let request = Request::post(format!("https://{}/mutate-pod?timeout=10s", self.address))
+            let mut connection = self.connection().await.map_err(|err| format!("{err:#}"))?;
+            let request = Request::post("/mutate-pod?timeout=10s")
+                .header(header::HOST, self.address.to_string())
                 .header(header::ACCEPT, "application/json, */*")
                 .header(header::CONTENT_TYPE, "application/json")
                 .header(header::USER_AGENT, "kube-apiserver-admission")
@@ -80,6 +96,11 @@ impl Target {
             let status = response.status();
             let body = response.into_body().collect().await.map_err(|err| err.to_string())?.to_bytes();
             let at = Instant::now();
+            let mut idle = self.idle.lock();
+            if idle.len() < KEPT {
+                idle.push(connection);
+            }
+            drop(idle);
             if status != http::StatusCode::OK {
                 return Err(format!("HTTP {status}"));
             }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use super::form::{Members, Pairs, Text, or_default};
+use super::object::Object;
 use super::{Refusal, Request};
 
 /// Name of the log file in `--protection-log-path`.
@@ -37,6 +38,12 @@ static REFUSED: LazyLock<Family<Refused, BareCounter>> = LazyLock::new(|| {
 struct Workload<'a> {
     #[serde(borrow, deserialize_with = "or_default")]
     metadata: Metadata<'a>,
+}
+
+/// Read only where it decides: what is not protected must not be kept by what else is wrong with it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sized {
     #[serde(deserialize_with = "or_default")]
     spec: Spec,
 }
@@ -57,21 +64,26 @@ struct Spec {
 }
 
 /// Why a workload must not be deleted, if so. The texts are those that clients match on (DP-50).
-fn reason(old: &Workload<'_>) -> Option<String> {
+///
+/// # Errors
+/// What decides can't be read.
+fn reason(old: &Object) -> Result<Option<String>, Refusal> {
+    let Members(Workload { metadata }) = old.view()?;
     // A terminating object must not be held (DP-2, DP-E3).
-    if !old.metadata.deletion_timestamp.is_empty() {
-        return None;
+    if !metadata.deletion_timestamp.is_empty() {
+        return Ok(None);
     }
-    let label = old.metadata.labels.get(api::keys::DELETE_PROTECTION_LABEL)?;
+    let Some(label) = metadata.labels.get(api::keys::DELETE_PROTECTION_LABEL) else { return Ok(None) };
     let prefix = format!("forbidden by ResourcesProtectionDeletion for {}={label}", api::keys::DELETE_PROTECTION_LABEL);
-    match label {
+    Ok(match label {
         "Always" => Some(prefix),
-        "Cascading" => match old.spec.replicas {
-            Some(replicas) if replicas > 0 => Some(format!("{prefix} and replicas {replicas}>0")),
-            _ => None,
-        },
+        "Cascading" => {
+            let Members(Sized { spec }) = old.view()?;
+            let replicas = spec.replicas.filter(|replicas| *replicas > 0);
+            replicas.map(|replicas| format!("{prefix} and replicas {replicas}>0"))
+        }
         _ => None,
-    }
+    })
 }
 
 /// Decides about the deletion of a workload, and counts and logs a refusal. A request without old object is allowed
@@ -85,8 +97,8 @@ pub fn check(request: &Request, gates: &Gates, log: &ProtectionLog) -> Result<()
         return Ok(());
     }
     let Request { kind, namespace, name, username, .. } = request;
-    let Members(old) = request.old_object.view().map_err(|err| err.decoding(&format!("stored {}", kind.kind)))?;
-    let Some(message) = reason(&old) else { return Ok(()) };
+    let reason = reason(&request.old_object).map_err(|err| err.decoding(&format!("stored {}", kind.kind)))?;
+    let Some(message) = reason else { return Ok(()) };
     REFUSED
         .get_or_create(&Refused {
             kind_namespace_name: format!("{}_{namespace}_{name}", kind.kind),
@@ -115,7 +127,7 @@ impl ProtectionLog {
     /// Opens the log in a folder, which is made if absent.
     ///
     /// # Errors
-    /// Fails where folder or file can't be made: the process must not start then (platform page, section 2, step 8).
+    /// Fails where folder or file can't be made; the process warns and goes on without (IN-89).
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).map(Self::to)
@@ -213,6 +225,17 @@ mod tests {
         let metrics = runtime::metrics::encode().unwrap();
         let sample = r#"workload_deletion_protection{kind_namespace_name="CloneSet_shop_counted",username="jane"} 2"#;
         assert!(metrics.contains(sample), "{metrics}");
+    }
+
+    #[test] // DP-3, DP-51
+    fn a_size_that_can_not_be_read_matters_only_where_it_decides() {
+        let gates = Gates::parse("ResourcesDeletionProtection=true", None).unwrap();
+        for (label, code) in [("Always", Some(403)), ("Cascading", Some(400)), ("Never", None)] {
+            let mut odd = old(label, json!(1));
+            odd["spec"] = json!(1.5);
+            let refusal = check(&deletion(odd), &gates, &ProtectionLog::to(std::io::sink())).err();
+            assert_eq!(refusal.map(|refusal| refusal.code), code, "{label}");
+        }
     }
 
     #[test] // DP-51
