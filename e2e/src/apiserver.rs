@@ -4,7 +4,6 @@
 //! the test process ends, however it ends, the keeper's input closes, it ends both servers and removes the folder.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::kubectl::Kubectl;
 use crate::pki::{Authority, Subject};
+use crate::ports;
 use crate::progress::{Failure, Progress};
 use crate::tools::Tools;
 use crate::wait::{self, Seen};
@@ -119,7 +119,7 @@ impl ApiServer {
         authority.issue("apiserver", &Subject { name: "kube-apiserver", serves: &serves, ..Subject::default() })?;
         let admin =
             authority.issue("admin", &Subject { name: "admin", groups: &["system:masters"], ..Subject::default() })?;
-        let [client, peer, port] = free_ports()?;
+        let [client, peer, port] = ports::free()?;
         let address = format!("127.0.0.1:{port}");
         let kubeconfig = dir.join("kubeconfig");
         authority.kubeconfig(&kubeconfig, &format!("https://{address}"), &admin)?;
@@ -211,17 +211,6 @@ pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
     Ok(kube::Client::try_from(config)?)
 }
 
-/// Free ports, found by binding them together so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let held: Vec<TcpListener> =
-        (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().context("no free loopback port")?;
-    let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
-}
-
 /// A script that becomes one program; words are quoted for the shell.
 fn script(file: &Path, words: &[String]) -> Result<()> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
@@ -244,12 +233,6 @@ mod tests {
         assert!(std::net::TcpStream::connect(address).is_err());
         assert!(!folder.exists());
         other.client().await.unwrap().apiserver_version().await.unwrap();
-    }
-
-    #[test]
-    fn free_ports_differ() {
-        let [a, b, c] = free_ports().unwrap();
-        assert!(a != b && b != c && a != c);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod outage;
 pub mod packages;
 pub mod paths;
 pub mod pki;
+pub mod ports;
 pub mod preflight;
 pub mod process;
 pub mod progress;

@@ -3,7 +3,7 @@
 //! The API server is told to call endpoints instead of the Service's address, and picks one anew for each connection, as
 //! kube-proxy would. The endpoints are ours to write: without nodes nobody else does.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use e2e::manifests;
 use e2e::progress::Progress;
 use e2e::tools::Tools;
 use e2e::wait::{self, Seen};
-use e2e::{http, paths, tls};
+use e2e::{http, paths, ports, tls};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -115,8 +115,7 @@ impl Fleet {
 
     /// Starts one more process.
     pub(crate) fn launch(&mut self, launch: Launch) -> Result<()> {
-        let port = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-        let (tls, health, metrics) = (port()?, port()?, port()?);
+        let [tls, health, metrics] = ports::free()?;
         let dir = self.api.dir();
         let log = dir.join(format!("webhook-{}.log", self.replicas.len()));
         let mut command = Command::new(BINARY.get().context("the webhook was not built")?);

@@ -137,11 +137,28 @@ fn deletion(input: &Input, asked: &Asked<'_>, verdict: &Verdict) -> Result<(), V
     let held = held && input.settings == Settings::Strict && asked.sub_resource.is_empty();
     match verdict {
         Verdict::Yes(_) => require(!held, Promise::Form, || "a protected CloneSet may go".to_owned()),
-        Verdict::No { code: 400, .. } if asked.old.is_some_and(|old| !old.is_object()) => Ok(()),
+        Verdict::No { code: 400, .. } if asked.old.is_some_and(|old| !decides(old)) => Ok(()),
         Verdict::No { code, message, .. } => {
             require(held && *code == 403, Promise::Accepts, || format!("deletion refused with {code}: {message}"))
         }
     }
+}
+
+/// Whether what deletion protection decides by can be read; what else is wrong with an object must not keep it.
+fn decides(old: &Json) -> bool {
+    let is =
+        |path: &[&str], fits: &dyn Fn(&Json) -> bool| old.at(path).is_none_or(|part| *part == Json::Null || fits(part));
+    let label = old.at(&["metadata", "labels", "policy.kruise.io/delete-protection"]).and_then(Json::as_text);
+    let is_sized = is(&["spec"], &Json::is_object)
+        && is(&["spec", "replicas"], &|count| matches!(count, Json::Number(text) if text.parse::<i64>().is_ok()));
+    old.is_object()
+        && is(&["metadata"], &Json::is_object)
+        && is(&["metadata", "deletionTimestamp"], &|time| time.as_text().is_some())
+        && is(&["metadata", "labels"], &|labels| match labels {
+            Json::Object(labels) => labels.iter().all(|(_, text)| text.as_text().is_some() || *text == Json::Null),
+            _ => false,
+        })
+        && (label != Some("Cascading") || is_sized)
 }
 
 /// A refusal for the form: 400, and only of what has not the form of its version.
