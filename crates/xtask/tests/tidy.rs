@@ -88,3 +88,15 @@ fn sources_are_finished() {
         assert!(!words.iter().any(|word| text.contains(word.as_str())), "{} is not finished", path.display());
     }
 }
+
+#[test]
+fn only_the_webhook_reads_json_inside_of_text() {
+    // With serde_json's feature raw_value a member of a reserved name is read again as JSON, and what is in that too: what
+    // anybody may write would overflow the stack of whoever makes a tree of it. The webhook refuses that name.
+    for (package, wanted) in [("kruise-manager", false), ("kruise-daemon", false), ("kruise-webhook", true)] {
+        let words = ["tree", "--offline", "--locked", "--edges", "normal,features", "--package", package];
+        let tree = std::process::Command::new(env!("CARGO")).args(words).current_dir(root()).output().unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        assert_eq!(String::from_utf8_lossy(&tree.stdout).contains("raw_value"), wanted, "{package}");
+    }
+}
