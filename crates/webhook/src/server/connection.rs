@@ -21,11 +21,12 @@ pub struct Bounds {
     pub open: usize,
     /// Of these, in the midst of their TLS handshake.
     pub handshakes: usize,
-    /// Longest handshake, and longest head of a request over HTTP/1.1.
+    /// Longest handshake.
     pub handshake: Duration,
-    /// Until the first request, and between two where places are scarce.
+    /// Longest time without a request where places are scarce.
     pub hurry: Duration,
-    /// Between two requests. The API server closes idle connections after 90 s by itself.
+    /// Longest time without a request, be it that none comes or that its head takes so long. The API server leaves idle
+    /// connections after 90 s by itself, and must: it does not repeat a review that meets a closing connection.
     pub idle: Duration,
     /// From an answer until the client has read it: nobody waits longer for one.
     pub unread: Duration,
@@ -66,7 +67,6 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 struct State {
     /// Since when no request is under way.
     idle_since: Instant,
-    was_used: bool,
     /// Requests whose answer is not sent to its end, and when they were answered.
     under_way: BTreeMap<u64, Option<Instant>>,
     next: u64,
@@ -74,7 +74,7 @@ struct State {
 
 impl Activity {
     pub(super) fn new(now: Instant) -> Self {
-        let state = State { idle_since: now, was_used: false, under_way: BTreeMap::new(), next: 0 };
+        let state = State { idle_since: now, under_way: BTreeMap::new(), next: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -83,7 +83,6 @@ impl Activity {
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;
-        state.was_used = true;
         state.under_way.insert(number, None);
         Token { activity: self.clone(), number }
     }
@@ -98,7 +97,7 @@ impl Activity {
         if !state.under_way.is_empty() {
             return Fate::Stay;
         }
-        let limit = if scarce || !state.was_used { bounds.hurry } else { bounds.idle };
+        let limit = if scarce { bounds.hurry } else { bounds.idle };
         match now - state.idle_since {
             idle if idle > limit + bounds.hurry => Fate::Drop,
             idle if idle > limit => Fate::Close,
@@ -169,11 +168,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_first_request_is_closed_soon_and_then_dropped() {
+    async fn where_places_are_scarce_a_connection_that_asks_nothing_is_closed_soon_and_then_dropped() {
         let activity = Activity::new(Instant::now());
         for (after, want) in [(9, Fate::Stay), (2, Fate::Close), (8, Fate::Close), (2, Fate::Drop)] {
             tokio::time::advance(S(after)).await;
-            assert_eq!(fate(&activity, false), want);
+            assert_eq!((fate(&activity, true), fate(&activity, false)), (want, Fate::Stay));
         }
     }
 

@@ -153,7 +153,7 @@ pub async fn serve_within<F, A, B>(
 /// HTTP as it is spoken here.
 fn protocol(bounds: &Bounds) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(bounds.handshake).max_buf_size(HTTP1_BUFFER);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(bounds.idle).max_buf_size(HTTP1_BUFFER);
     server
         .http2()
         .timer(TokioTimer::new())

@@ -34,7 +34,7 @@ async fn until_the_end(mut stream: impl tokio::io::AsyncRead + Unpin) -> String 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_slow_clients_keep_no_review_waiting() {
-    let bounds = Bounds { handshake: S(4), hurry: S(4), ..Bounds::default() };
+    let bounds = Bounds { handshake: S(4), hurry: S(4), idle: S(4), ..Bounds::default() };
     let server = start_within(bounds, Drain::default()).await;
     let material = make();
     server.present(&material);
@@ -143,6 +143,22 @@ async fn an_answer_that_nobody_reads_is_thrown_away_with_its_connection() {
             assert!(until_the_end(stream).await.len() < 64 << 20);
         }
     }
+}
+
+#[tokio::test] // IN-54: the API server does not repeat a review that meets a closing connection
+async fn a_kept_connection_stays_however_long_nothing_is_asked_on_it() {
+    let server = start_within(Bounds { idle: S(3600), ..tight() }, Drain::default()).await;
+    let material = make();
+    server.present(&material);
+    let (mut used, mut fresh) = (server.http1(&material).await, server.http1(&material).await);
+    let mut multiplexed = server.http2(&material).await;
+    assert_eq!(used.send_request(get("/healthz")).await.unwrap().status(), StatusCode::OK);
+    // Longer than any bound but that of idle connections, several times.
+    tokio::time::sleep(4 * tight().hurry).await;
+    for connection in [&mut used, &mut fresh] {
+        assert_eq!(connection.send_request(get("/healthz")).await.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(multiplexed.send_request(get("/healthz")).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
