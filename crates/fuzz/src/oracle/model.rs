@@ -105,12 +105,18 @@ pub(super) fn alpha(object: &Json) -> Json {
     out
 }
 
-/// The object without nulls where conversion moves members: there they are absence.
+/// The object without nulls where conversion moves members: there they are absence. An in-place strategy of which nothing
+/// is left says as much as none.
 pub(super) fn tidy(object: &Json) -> Json {
     let mut out = object.clone();
     for name in ["scaleStrategy", "updateStrategy"] {
         if let Some(part) = object.at(&["spec", name]) {
-            out.entry("spec").set(name, without_nulls(part));
+            let mut part = without_nulls(part);
+            without_nothing(&mut part);
+            if part.get("rollingUpdate").is_some_and(Json::is_object) {
+                without_nothing(part.entry("rollingUpdate"));
+            }
+            out.entry("spec").set(name, part);
         }
     }
     out
@@ -206,6 +212,12 @@ fn without_nulls(value: &Json) -> Json {
             Json::Object(there.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
         }
         other => other.clone(),
+    }
+}
+
+fn without_nothing(strategy: &mut Json) {
+    if strategy.get(IN_PLACE) == Some(&Json::object([])) {
+        strategy.remove(IN_PLACE);
     }
 }
 
