@@ -9,13 +9,11 @@ mod webhook;
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use tokio::net::TcpListener;
 
 pub(crate) use figures::{Table, median, slope};
 pub(crate) use manager::{Admission, Manager};
@@ -165,9 +163,4 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n")
-}
-
-/// A port that is free now.
-async fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }

@@ -1,18 +1,19 @@
 //! The manager as a child process: started, watched through its metrics, ended.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use e2e::ports;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::process::Process;
-use super::{PATIENCE, Server, free_address, sample, tail};
+use super::{PATIENCE, Server, sample, tail};
 use crate::server::kinds::Kind;
 
 /// How often its metrics are looked at until the caches are complete.
@@ -48,7 +49,8 @@ pub(crate) struct Manager {
 impl Manager {
     /// Starts it as the only replica; without admission of Pods it waits for no webhook and nobody sees its Pods.
     pub(super) async fn start(program: &Path, server: &impl Server, admission: Admission) -> Result<Self> {
-        let metrics = free_address().await?;
+        let [metrics] = ports::free()?;
+        let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, metrics));
         let log = server.dir().join(format!("manager-{}.log", metrics.port()));
         let mut command = Command::new(program);
         command

@@ -7,12 +7,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use e2e::ports;
 use e2e::wait::{self, Seen};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::process::Process;
-use super::{Server, free_address, tail};
+use super::{Server, tail};
 use crate::admission::noop::Ready;
 
 /// How long the product may take until it is ready.
@@ -37,7 +38,7 @@ impl Webhook {
     ///
     /// It answers on this host; API server and load generator reach it at the same address.
     pub(crate) async fn product(program: &Path, server: &impl Server) -> Result<Self> {
-        let (address, health) = (free_address().await?, free_address().await?);
+        let [address, health] = ports::free()?.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let dir = server.dir();
         let (log, certificates) = (dir.join(format!("webhook-{}.log", address.port())), dir.join("webhook-certs"));
         let mut command = Command::new(program);
