@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::install::NAMESPACE;
+use crate::scenario::bare_cloneset;
 
 /// Somebody who tries, in a namespace that holds a Pod and a CloneSet from before.
 #[derive(Clone)]
@@ -52,18 +53,7 @@ impl Attempts {
     /// # Errors
     /// It is refused.
     pub async fn cloneset(&self, namespace: &str) -> Result<CloneSet> {
-        let set = json!({
-            "apiVersion": "apps.kruise.io/v1beta1",
-            "kind": "CloneSet",
-            "metadata": {"name": "attempt"},
-            "spec": {
-                "selector": {"matchLabels": {"app": "attempt"}},
-                "template": {
-                    "metadata": {"labels": {"app": "attempt"}},
-                    "spec": {"containers": [{"name": "c", "image": "nginx:1.25"}]},
-                },
-            },
-        });
+        let set = bare_cloneset(&json!({"name": "attempt"}));
         self.create(namespace, set).await
     }
 

@@ -321,6 +321,24 @@ impl Drop for Availability {
     }
 }
 
+/// A CloneSet of which only that it is accepted matters.
+#[must_use]
+pub fn bare_cloneset(metadata: &Value) -> Value {
+    let labels = json!({"app": "bare"});
+    json!({
+        "apiVersion": "apps.kruise.io/v1beta1",
+        "kind": "CloneSet",
+        "metadata": metadata,
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "nginx:1.25"}]},
+            },
+        },
+    })
+}
+
 /// RFC 7386.
 fn json_merge(into: &mut Value, patch: Value) {
     match (into, patch) {

@@ -13,7 +13,8 @@ use e2e::{paths, tools::Tools};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::{bench, fuzz, images, lint, simulate};
+use crate::campaign::Campaign;
+use crate::{bench, images, lint};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -113,8 +114,8 @@ async fn one(layer: Layer, filter: Option<&str>, totals: &mut Totals, progress: 
             words.extend(["--test", "upgrade"]);
             threads = Some("--test-threads=2");
         }
-        Layer::Simulate => return simulate::sample().await,
-        Layer::Fuzz => return fuzz::sample().await,
+        Layer::Simulate => return Campaign::Simulate.sample().await,
+        Layer::Fuzz => return Campaign::Fuzz.sample().await,
         Layer::Bench => return bench::sample(progress).await,
     }
     words.extend(filter);

@@ -3,15 +3,14 @@
 //! Here is the command line only; each command has its file, and the cluster itself is the crate `e2e`.
 
 mod bench;
+mod campaign;
 mod chart;
 mod cluster;
 mod crds;
 mod demo;
-mod fuzz;
 mod images;
 mod layers;
 mod lint;
-mod simulate;
 
 use std::process::ExitCode;
 
@@ -19,6 +18,8 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use e2e::progress::{Progress, answer, explain};
 use e2e::tools::Tools;
+
+use campaign::Campaign;
 
 /// Builds, tests and shows kruise-rs on a real Kubernetes cluster on this machine.
 #[derive(Debug, Parser)]
@@ -39,9 +40,9 @@ enum Command {
     /// Measure the manager (memory, time to sync, CPU at rest, reconciles) and the webhook (admission of Pods).
     Bench(bench::Options),
     /// Run the real controllers over a simulated API server that breaks everything on purpose.
-    Simulate(simulate::Options),
+    Simulate(campaign::Options),
     /// Send odd requests to admission and conversion: no panic, no dropped field.
-    Fuzz(fuzz::Options),
+    Fuzz(campaign::Options),
     /// The cluster on this machine.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -83,8 +84,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Test(options) => layers::run(&options, &progress).await,
         Command::Lint => lint::run(&progress).await,
         Command::Bench(options) => bench::run(&options, &progress).await,
-        Command::Simulate(options) => simulate::run(&options).await,
-        Command::Fuzz(options) => fuzz::run(&options).await,
+        Command::Simulate(options) => Campaign::Simulate.run(&options).await,
+        Command::Fuzz(options) => Campaign::Fuzz.run(&options).await,
         Command::Cluster(command) => cluster::run(&command, &progress).await,
         Command::Images(options) => images::run(&options, &progress).await,
         Command::Crds(options) => crds::run(&options, &progress).await,

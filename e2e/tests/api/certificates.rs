@@ -16,12 +16,7 @@ const REPLICAS: usize = 3;
 
 #[tokio::test] // PL-42, PL-E1, IN-33, IN-71
 async fn replicas_that_start_at_once_end_with_one_authority_and_then_write_no_more() -> Result<()> {
-    let mut fleet = Fleet::install("").await?;
-    for _ in 0..REPLICAS {
-        fleet.launch(Launch::default())?;
-    }
-    fleet.ready().await?;
-    fleet.active().await?;
+    let fleet = Fleet::running(REPLICAS).await?;
     let authority = fleet.stored("ca-cert.pem").await?.context("no authority is stored")?;
     fleet.trusted(&authority).await?;
     for name in [NAME, "localhost"] {
@@ -43,12 +38,7 @@ async fn replicas_that_start_at_once_end_with_one_authority_and_then_write_no_mo
 
 #[tokio::test] // PL-40, PL-48, PL-49, IN-32
 async fn what_somebody_breaks_is_healed_within_seconds() -> Result<()> {
-    let mut fleet = Fleet::install("").await?;
-    for _ in 0..REPLICAS {
-        fleet.launch(Launch::default())?;
-    }
-    fleet.ready().await?;
-    fleet.active().await?;
+    let fleet = Fleet::running(REPLICAS).await?;
     let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "healing").await?;
     let authority = fleet.stored("ca-cert.pem").await?.context("no authority is stored")?;
     let right = shape(&fleet).await?;
@@ -92,12 +82,7 @@ async fn what_somebody_breaks_is_healed_within_seconds() -> Result<()> {
 
 #[tokio::test] // PL-42, IN-34, IN-36, ruling 21
 async fn a_secret_that_somebody_breaks_is_made_anew_and_no_call_fails() -> Result<()> {
-    let mut fleet = Fleet::install("").await?;
-    for _ in 0..REPLICAS {
-        fleet.launch(Launch::default())?;
-    }
-    fleet.ready().await?;
-    fleet.active().await?;
+    let fleet = Fleet::running(REPLICAS).await?;
     let stage = Stage::open(fleet.client().clone(), fleet.kubectl(), "rotation").await?;
     let calls = Calls::start(&stage).await?;
     let garbage: Value = ["ca-cert.pem", "ca-key.pem", "cert.pem", "tls.crt", "key.pem", "tls.key"]

@@ -108,6 +108,17 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// The same with so many processes, started at once, ready and called.
+    pub(crate) async fn running(replicas: usize) -> Result<Self> {
+        let mut fleet = Self::install("").await?;
+        for _ in 0..replicas {
+            fleet.launch(Launch::default())?;
+        }
+        fleet.ready().await?;
+        fleet.active().await?;
+        Ok(fleet)
+    }
+
     /// Applies the manifests, as a GitOps tool does again and again.
     pub(crate) async fn apply(&self) -> Result<()> {
         self.kubectl().apply(&self.manifests).await.map(drop)

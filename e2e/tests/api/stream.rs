@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::progress::answer;
-use e2e::scenario::Stage;
+use e2e::scenario::{Stage, bare_cloneset};
 use kube::Client;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -84,7 +84,11 @@ async fn call(client: Client, method: http::Method, url: String, tally: Arc<Mute
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let is_creation = method == http::Method::POST;
-    let body = if is_creation { creation().to_string().into_bytes() } else { Vec::new() };
+    let body = if is_creation {
+        bare_cloneset(&json!({"generateName": "caller-"})).to_string().into_bytes()
+    } else {
+        Vec::new()
+    };
     loop {
         pace.tick().await;
         let request = http::Request::builder().method(&method).uri(&url).header("content-type", "application/json");
@@ -110,19 +114,4 @@ async fn call(client: Client, method: http::Method, url: String, tally: Arc<Mute
             tally.errors.push(failure);
         }
     }
-}
-
-fn creation() -> Value {
-    json!({
-        "apiVersion": "apps.kruise.io/v1beta1",
-        "kind": "CloneSet",
-        "metadata": {"generateName": "caller-"},
-        "spec": {
-            "selector": {"matchLabels": {"app": "caller"}},
-            "template": {
-                "metadata": {"labels": {"app": "caller"}},
-                "spec": {"containers": [{"name": "main", "image": "nginx:1.25"}]},
-            },
-        },
-    })
 }

@@ -99,40 +99,26 @@ impl Question {
             return Err(ReviewError::Version { api_version: short(&api_version), kind: short(&kind) });
         }
         let asked = request.ok_or(ReviewError::Empty)?;
-        let Asked {
-            uid,
-            kind,
-            resource,
-            sub_resource,
-            name,
-            namespace,
-            operation,
-            user_info: UserInfo { username },
-            object,
-            old_object,
-            options,
-            dry_run,
-        } = asked;
-        let operation = match operation.as_str() {
+        let operation = match asked.operation.as_str() {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
             "DELETE" => Operation::Delete,
             "CONNECT" => Operation::Connect,
-            _ => return Err(ReviewError::Operation(short(&operation))),
+            _ => return Err(ReviewError::Operation(short(&asked.operation))),
         };
         let request = Request {
-            uid,
-            kind,
-            resource,
-            sub_resource,
-            name,
-            namespace,
+            uid: asked.uid,
+            kind: asked.kind,
+            resource: asked.resource,
+            sub_resource: asked.sub_resource,
+            name: asked.name,
+            namespace: asked.namespace,
             operation,
-            username,
-            object: Object::sent(object),
-            old_object: Object::sent(old_object),
-            options: Object::sent(options),
-            dry_run: dry_run.unwrap_or_default(),
+            username: asked.user_info.username,
+            object: Object::sent(asked.object),
+            old_object: Object::sent(asked.old_object),
+            options: Object::sent(asked.options),
+            dry_run: asked.dry_run.unwrap_or_default(),
             deadline,
         };
         Ok(Self { api_version, request })
